@@ -1,0 +1,101 @@
+package broker
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Claim asks to own an attempt. The same question asked again gets the same answer.
+type Claim struct {
+	JobID    int64  `json:"job_id"`
+	Attempt  int    `json:"attempt"`
+	Run      string `json:"run"` // random, of this try
+	WorkerID string `json:"worker_id"`
+	Worker   string `json:"worker"` // name
+}
+
+// ClaimAnswer says whether the worker owns the attempt.
+type ClaimAnswer struct {
+	JobID   int64  `json:"job_id"`
+	Attempt int    `json:"attempt"`
+	Run     string `json:"run"`
+	Granted bool   `json:"granted"`
+	// Reason says, for people, why it was refused.
+	Reason string `json:"reason,omitempty"`
+	// Next is the first log part that is not stored yet.
+	Next int `json:"next"`
+}
+
+// Run names a run of an attempt.
+type Run struct {
+	JobID   int64  `json:"job_id"`
+	Attempt int    `json:"attempt"`
+	Run     string `json:"run"`
+}
+
+// Heartbeat says, every few seconds, that a worker lives and what it runs.
+type Heartbeat struct {
+	WorkerID string `json:"worker_id"`
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Queue    string `json:"queue"`
+	Slots    int    `json:"slots"`
+	Draining bool   `json:"draining"`
+	Executor string `json:"executor"`
+	Sequence int64  `json:"sequence"` // counts up; the answer repeats it
+	Runs     []Run  `json:"runs"`
+}
+
+// HeartbeatAnswer says what the worker still owns.
+type HeartbeatAnswer struct {
+	Sequence int64       `json:"sequence"`
+	Runs     []RunStatus `json:"runs"`
+}
+
+// RunStatus is what the platform has stored of a run.
+type RunStatus struct {
+	Run
+	// Owned: go on. False: kill it, forget it.
+	Owned bool `json:"owned"`
+	// Canceled: kill it, then complete its log and its state.
+	Canceled bool `json:"canceled"`
+	// State is the last state stored.
+	State string `json:"state"`
+	// Next is the first log part that is not stored; the worker may forget all before it.
+	Next int `json:"next"`
+	// Closed: the log is complete.
+	Closed bool `json:"closed"`
+}
+
+// Cancel tells the workers to stop an attempt.
+type Cancel struct {
+	JobID   int64  `json:"job_id"`
+	Attempt int    `json:"attempt"`
+	Run     string `json:"run,omitempty"` // empty: any
+	Reason  string `json:"reason,omitempty"`
+}
+
+// Probe goes through the heartbeat queue and back to the platform; it measures whether heartbeats can be heard.
+type Probe struct {
+	Node   string    `json:"node"`
+	SentAt time.Time `json:"sent_at"` // by the store's clock
+}
+
+// Encode returns v as the JSON body of a message of the type to the key (and exchange, where it is not the default one).
+// Messages made by it are transient: claims, heartbeats, answers and commands are asked or said again.
+func Encode(exchange, key, kind string, v any) (Message, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return Message{}, fmt.Errorf("encode %s: %w", kind, err)
+	}
+	return Message{Exchange: exchange, Key: key, Type: kind, Body: body, Transient: true, Expires: time.Minute}, nil
+}
+
+// Decode reads the JSON body of a message into v.
+func Decode(m Message, v any) error {
+	if err := json.Unmarshal(m.Body, v); err != nil {
+		return fmt.Errorf("read %s: %w", m.Type, err)
+	}
+	return nil
+}

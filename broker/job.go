@@ -1,0 +1,109 @@
+package broker
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Job is the message that offers an attempt to the workers. Field names and types are the original scheduler's.
+type Job struct {
+	Type       string          `json:"type"`
+	Job        JobDetails      `json:"job"`
+	Source     Source          `json:"source"`
+	Repository Repository      `json:"repository"`
+	Queue      string          `json:"queue"`
+	Config     json.RawMessage `json:"config"` // an object, never null: null makes foreign workers crash
+	EnvVars    []EnvVar        `json:"env_vars"`
+	Timeouts   Timeouts        `json:"timeouts"`
+	Meta       JobMeta         `json:"meta"`
+	Host       string          `json:"host,omitempty"` // of the web pages
+	Headrace   *JobExtra       `json:"headrace,omitempty"`
+}
+
+// JobDetails is what the job is and which commit it builds.
+type JobDetails struct {
+	ID               int64     `json:"id"`
+	Number           string    `json:"number"` // "12.3"
+	Commit           string    `json:"commit"`
+	CommitRange      string    `json:"commit_range,omitempty"`
+	CommitMessage    string    `json:"commit_message"`
+	Branch           string    `json:"branch"`
+	Ref              string    `json:"ref,omitempty"`
+	Tag              string    `json:"tag,omitempty"`
+	PullRequest      any       `json:"pull_request"` // number or false
+	State            string    `json:"state"`
+	SecureEnvEnabled bool      `json:"secure_env_enabled"`
+	QueuedAt         time.Time `json:"queued_at"`
+	AllowFailure     bool      `json:"allow_failure"`
+	StageName        string    `json:"stage_name,omitempty"`
+	Name             string    `json:"name,omitempty"`
+	RestartedBy      string    `json:"restarted_by,omitempty"`
+}
+
+// Source is the build; the original calls it so.
+type Source struct {
+	ID        int64  `json:"id"`
+	Number    string `json:"number"`
+	EventType string `json:"event_type"`
+}
+
+// Repository is what is built.
+type Repository struct {
+	ID            int64  `json:"id"`
+	Slug          string `json:"slug"`
+	SourceURL     string `json:"source_url"` // without user name and password
+	DefaultBranch string `json:"default_branch"`
+	Private       bool   `json:"private"`
+}
+
+// EnvVar is a variable of the repository's settings.
+type EnvVar struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Public bool   `json:"public"`
+}
+
+// Timeouts are limits in seconds, null = the worker's own.
+type Timeouts struct {
+	HardLimit  *int `json:"hard_limit"`
+	LogSilence *int `json:"log_silence"`
+}
+
+// JobMeta starts the counter of state reports: attempt x 1000, by which a foreign worker's attempt is known.
+type JobMeta struct {
+	StateUpdateCount int `json:"state_update_count"`
+}
+
+// JobExtra is what Headrace adds. Workers that know it claim the attempt before they run it.
+type JobExtra struct {
+	Attempt int `json:"attempt"`
+	// LogLimit bounds the bytes of the log, 0 = the worker's own.
+	LogLimit int64  `json:"log_limit,omitempty"`
+	WebURL   string `json:"web_url,omitempty"` // of the job's page
+	BuildURL string `json:"build_url,omitempty"`
+}
+
+// Message returns the job as a message to its queue.
+func (j Job) Message() (Message, error) {
+	body, err := json.Marshal(j)
+	if err != nil {
+		return Message{}, fmt.Errorf("encode job %s: %w", j.Job.Number, err)
+	}
+	return Message{Key: j.Queue, Type: TypeJob, Body: body}, nil
+}
+
+// DecodeJob reads a job message and checks that it has what a worker needs.
+func DecodeJob(m Message) (Job, error) {
+	var j Job
+	if err := json.Unmarshal(m.Body, &j); err != nil {
+		return j, fmt.Errorf("read job message: %w", err)
+	}
+	if j.Job.ID <= 0 {
+		return j, fmt.Errorf("read job message: it names no job")
+	}
+	if len(j.Config) == 0 || string(j.Config) == "null" {
+		j.Config = json.RawMessage("{}")
+	}
+	return j, nil
+}
