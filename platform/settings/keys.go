@@ -1,0 +1,132 @@
+package settings
+
+import (
+	"log/slog"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headrace/headrace/internal/fault"
+)
+
+// Key is one setting.
+type Key struct {
+	// Name is its path in config.json; the variable is derived from it, see [Key.Variable].
+	Name string
+	// Help is one line for people.
+	Help string
+	// Secret says that the value is never shown.
+	Secret bool
+	set    func(*Settings, string) error
+}
+
+// Variable is the name of the environment variable: HEADRACE_ and the key in capitals, dots as underscores.
+func (k Key) Variable() string {
+	return "HEADRACE_" + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
+}
+
+// Keys lists every setting, in the order in which the documentation has them.
+func Keys() []Key {
+	return []Key{
+		{Name: "data_dir", Help: "where the node keeps its files", set: text(func(s *Settings) *string { return &s.DataDir })},
+		{Name: "hostname", Help: "public name of the platform, used in links", set: text(func(s *Settings) *string { return &s.Hostname })},
+		{Name: "listen.http", Help: "address of the pages and the API, plain HTTP", set: text(func(s *Settings) *string { return &s.ListenHTTP })},
+		{Name: "listen.https", Help: "address of the pages and the API, TLS; empty: none", set: text(func(s *Settings) *string { return &s.ListenHTTPS })},
+		{Name: "listen.dashboard", Help: "address of the admin dashboard", set: text(func(s *Settings) *string { return &s.ListenDashboard })},
+		{Name: "tls.cert", Help: "PEM file with the certificate of listen.https", set: text(func(s *Settings) *string { return &s.TLS.Cert })},
+		{Name: "tls.key", Help: "PEM file with its key", set: text(func(s *Settings) *string { return &s.TLS.Key })},
+		{Name: "postgres_url", Help: "postgres://user:password@host:5432/name; empty: SQLite", Secret: true, set: url(func(s *Settings) *Secret { return &s.PostgresURL }, "postgres", "postgresql")},
+		{Name: "postgres_tls.ca", Help: "PEM file of the authority that signed PostgreSQL's certificate", set: text(func(s *Settings) *string { return &s.PostgresTLS.CA })},
+		{Name: "postgres_tls.cert", Help: "PEM file with our certificate for PostgreSQL", set: text(func(s *Settings) *string { return &s.PostgresTLS.Cert })},
+		{Name: "postgres_tls.key", Help: "PEM file with its key", set: text(func(s *Settings) *string { return &s.PostgresTLS.Key })},
+		{Name: "redis_url", Help: "redis://user:password@host:6379/0, rediss:// for TLS; empty: in the process", Secret: true, set: url(func(s *Settings) *Secret { return &s.RedisURL }, "redis", "rediss", "redis+sentinel", "redis+cluster")},
+		{Name: "redis_tls.ca", Help: "PEM file of the authority that signed Redis' certificate", set: text(func(s *Settings) *string { return &s.RedisTLS.CA })},
+		{Name: "redis_tls.cert", Help: "PEM file with our certificate for Redis", set: text(func(s *Settings) *string { return &s.RedisTLS.Cert })},
+		{Name: "redis_tls.key", Help: "PEM file with its key", set: text(func(s *Settings) *string { return &s.RedisTLS.Key })},
+		{Name: "amqp_url", Help: "amqp://user:password@host:5672/vhost, amqps:// for TLS; empty: in the process", Secret: true, set: url(func(s *Settings) *Secret { return &s.AMQPURL }, "amqp", "amqps")},
+		{Name: "amqp_tls.ca", Help: "PEM file of the authority that signed RabbitMQ's certificate", set: text(func(s *Settings) *string { return &s.AMQPTLS.CA })},
+		{Name: "amqp_tls.cert", Help: "PEM file with our certificate for RabbitMQ", set: text(func(s *Settings) *string { return &s.AMQPTLS.Cert })},
+		{Name: "amqp_tls.key", Help: "PEM file with its key", set: text(func(s *Settings) *string { return &s.AMQPTLS.Key })},
+		{Name: "ha.enabled", Help: "more than one node may run; needs the three URLs", set: boolean(func(s *Settings) *bool { return &s.HAEnabled })},
+		{Name: "ha.node_id", Help: "unique id of this node; empty: made once", set: text(func(s *Settings) *string { return &s.NodeID })},
+		{Name: "ha.node_name", Help: "name of this node for people; default: the host's", set: text(func(s *Settings) *string { return &s.NodeName })},
+		{Name: "admin_password", Help: "first password of admin and operator", Secret: true, set: func(s *Settings, v string) error { s.AdminPassword = Secret(v); return nil }},
+		{Name: "trusted_proxies", Help: "addresses or networks whose X-Forwarded-* count, commas between", set: proxies},
+		{Name: "limits.attempts", Help: "how often a job is begun when its worker is lost", set: number(func(s *Settings) *int { return &s.Attempts })},
+		{Name: "limits.jobs", Help: "how many jobs a build may have", set: number(func(s *Settings) *int { return &s.Jobs })},
+		{Name: "limits.job_timeout", Help: "how long a job may run (50m)", set: duration(func(s *Settings) *time.Duration { return &s.JobTimeout })},
+		{Name: "limits.log_silence", Help: "how long a job's log may be silent (10m)", set: duration(func(s *Settings) *time.Duration { return &s.LogSilence })},
+		{Name: "limits.log_bytes", Help: "how many bytes a job's log may have", set: func(s *Settings, v string) (err error) { s.LogBytes, err = strconv.ParseInt(v, 10, 64); return err }},
+		{Name: "limits.lease", Help: "how long a worker may be silent before its jobs run again elsewhere (15s)", set: duration(func(s *Settings) *time.Duration { return &s.Lease })},
+		{Name: "log.level", Help: "debug, info, warn or error", set: func(s *Settings, v string) error { return s.LogLevel.UnmarshalText([]byte(v)) }},
+		{Name: "log.format", Help: "text or json", set: oneOf(func(s *Settings) *string { return &s.LogFormat }, "text", "json")},
+	}
+}
+
+func text(at func(*Settings) *string) func(*Settings, string) error {
+	return func(s *Settings, v string) error { *at(s) = v; return nil }
+}
+
+func boolean(at func(*Settings) *bool) func(*Settings, string) error {
+	return func(s *Settings, v string) (err error) { *at(s), err = strconv.ParseBool(v); return err }
+}
+
+func number(at func(*Settings) *int) func(*Settings, string) error {
+	return func(s *Settings, v string) (err error) { *at(s), err = strconv.Atoi(v); return err }
+}
+
+func duration(at func(*Settings) *time.Duration) func(*Settings, string) error {
+	return func(s *Settings, v string) (err error) { *at(s), err = time.ParseDuration(v); return err }
+}
+
+func oneOf(at func(*Settings) *string, words ...string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		for _, w := range words {
+			if v == w {
+				*at(s) = v
+				return nil
+			}
+		}
+		return fault.New(fault.Invalid, "use one of: %s", strings.Join(words, ", "))
+	}
+}
+
+// url accepts a URL of one of the schemes; what else is in it is checked by the package that dials.
+func url(at func(*Settings) *Secret, schemes ...string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		if v == "" {
+			*at(s) = ""
+			return nil
+		}
+		scheme, _, found := strings.Cut(v, "://")
+		if !found {
+			return fault.New(fault.Invalid, "a URL such as %s://host is needed", schemes[0])
+		}
+		for _, known := range schemes {
+			if scheme == known {
+				*at(s) = Secret(v)
+				return nil
+			}
+		}
+		return fault.New(fault.Invalid, "this starts with %s://, it must start with %s://", scheme, strings.Join(schemes, ":// or "))
+	}
+}
+
+func proxies(s *Settings, v string) error {
+	s.TrustedProxies = nil
+	for part := range strings.FieldsFuncSeq(v, func(r rune) bool { return r == ',' || r == ' ' }) {
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			addr, addrErr := netip.ParseAddr(part)
+			if addrErr != nil {
+				return fault.New(fault.Invalid, "%q is neither an address nor a network such as 10.0.0.0/8", part)
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		s.TrustedProxies = append(s.TrustedProxies, prefix)
+	}
+	return nil
+}
+
+var _ slog.LogValuer = Secret("")

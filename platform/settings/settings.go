@@ -1,0 +1,147 @@
+// Package settings owns the node settings: what config.json, the environment and flags say, in that order of growing
+// weight, checked as a whole. It must not know what the settings are used for.
+package settings
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/headrace/headrace/internal/fault"
+)
+
+// Secret is text that logs and error messages never show.
+type Secret string
+
+// String hides the text.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "(set)"
+}
+
+// LogValue hides the text from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText hides the text from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// TLSFiles names the PEM files of a connection.
+type TLSFiles struct{ CA, Cert, Key string }
+
+// Settings are the settings of one node. [Load] makes them; the zero value is not usable.
+type Settings struct {
+	// DataDir holds all that the node keeps on its disk.
+	DataDir string
+	// Hostname is the public name, or the whole public URL, for links.
+	Hostname string
+	// ListenHTTP, ListenHTTPS and ListenDashboard are addresses. With an empty ListenHTTPS the pages are plain HTTP.
+	ListenHTTP, ListenHTTPS, ListenDashboard string
+	// PostgresURL empty: SQLite in DataDir. RedisURL empty, AMQPURL empty: in the process.
+	PostgresURL, RedisURL, AMQPURL Secret
+	// PostgresTLS, RedisTLS and AMQPTLS are for those servers.
+	PostgresTLS, RedisTLS, AMQPTLS TLSFiles
+	// TLS is the certificate of ListenHTTPS; empty: self-signed.
+	TLS TLSFiles
+	// HAEnabled says that more than one node may run.
+	HAEnabled bool
+	// NodeID is unique for each node, NodeName is what people see.
+	NodeID, NodeName string
+	// AdminPassword sets the first password of admin and operator.
+	AdminPassword Secret
+	// TrustedProxies are those whose X-Forwarded-* count.
+	TrustedProxies []netip.Prefix
+	// Attempts bounds how often a job is begun; Jobs how many a build may have.
+	Attempts, Jobs int
+	// JobTimeout and LogSilence end a job that runs, or is silent, for too long; LogBytes one that writes too much.
+	JobTimeout, LogSilence time.Duration
+	LogBytes               int64
+	// Lease is for how long, in hearing time, a worker may be silent.
+	Lease time.Duration
+	// LogLevel and LogFormat are of the node's own log.
+	LogLevel  slog.Level
+	LogFormat string
+	// origin says for each key where its value is from.
+	origin map[string]string
+}
+
+// Origin says where the value of a key is from: "default", the path of a file, a variable, or a flag.
+func (s Settings) Origin(key string) string {
+	if o, ok := s.origin[key]; ok {
+		return o
+	}
+	return "default"
+}
+
+// Path joins names to the data directory.
+func (s Settings) Path(names ...string) string {
+	return filepath.Join(append([]string{s.DataDir}, names...)...)
+}
+
+// Embedded reports whether the node needs no other server at all.
+func (s Settings) Embedded() bool {
+	return s.PostgresURL == "" && s.RedisURL == "" && s.AMQPURL == ""
+}
+
+func defaults() Settings {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		name = "headrace"
+	}
+	return Settings{
+		DataDir: "/var/lib/headrace", ListenHTTP: ":80", ListenHTTPS: ":443", ListenDashboard: ":8800",
+		NodeName: name, Attempts: 3, Jobs: 200, JobTimeout: 50 * time.Minute, LogSilence: 10 * time.Minute,
+		LogBytes: 64 << 20, Lease: 15 * time.Second, LogFormat: "text", origin: map[string]string{},
+	}
+}
+
+// check says what does not fit together.
+func (s Settings) check() error {
+	if s.HAEnabled {
+		for _, need := range []struct {
+			key, what string
+			url       Secret
+		}{
+			{"postgres_url", "a PostgreSQL that all nodes share", s.PostgresURL},
+			{"redis_url", "a Redis that all nodes share", s.RedisURL},
+			{"amqp_url", "a RabbitMQ that all nodes share", s.AMQPURL},
+		} {
+			if need.url == "" {
+				return fault.Field(need.key, "High availability needs %s: set %s, or set ha.enabled to false.", need.what, need.key)
+			}
+		}
+	}
+	if s.ListenHTTP == "" && s.ListenHTTPS == "" {
+		return fault.Field("listen.http", "No address to serve pages on: set listen.http or listen.https.")
+	}
+	if (s.TLS.Cert == "") != (s.TLS.Key == "") {
+		return fault.Field("tls.cert", "A certificate needs its key: set both tls.cert and tls.key, or neither.")
+	}
+	for key, n := range map[string]int64{
+		"limits.attempts": int64(s.Attempts), "limits.jobs": int64(s.Jobs), "limits.log_bytes": s.LogBytes,
+		"limits.job_timeout": int64(s.JobTimeout), "limits.log_silence": int64(s.LogSilence), "limits.lease": int64(s.Lease),
+	} {
+		if n <= 0 {
+			return fault.Field(key, "%s must be more than 0.", key)
+		}
+	}
+	return nil
+}
+
+// Node fills in the node's id from its disk and makes the id on the first start.
+func (s *Settings) Node() error {
+	if s.NodeID != "" {
+		return nil
+	}
+	path := s.Path("node_id")
+	id, err := readOrMake(path)
+	if err != nil {
+		return fmt.Errorf("node id in %s: %w", path, err)
+	}
+	s.NodeID = id
+	return nil
+}
