@@ -1,0 +1,231 @@
+package travisyml
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// corpusFloor is how many files of the corpus expand exactly as expected. It
+// only rises.
+const corpusFloor = 280
+
+// corpusDeadline is how long one file may take in all its contexts.
+const corpusDeadline = 20 * time.Second
+
+// corpusJobs is above the largest build of the corpus.
+const corpusJobs = 1000
+
+type expectation struct {
+	OK       bool                       `json:"ok"`
+	Contexts map[string]expectedContext `json:"contexts"`
+	Shared   map[string]any             `json:"shared"`
+	Jobs     []map[string]any           `json:"jobs"`
+	Limit    bool                       `json:"import_limit_exceeded"`
+	Imports  []string                   `json:"imports"`
+	Config   struct {
+		Branches   any  `json:"branches"`
+		FastFinish bool `json:"fast_finish"`
+	} `json:"config"`
+	Messages []struct {
+		Level Level          `json:"level"`
+		Key   string         `json:"key"`
+		Code  string         `json:"code"`
+		Args  map[string]any `json:"args"`
+	} `json:"messages"`
+}
+
+type expectedContext struct {
+	Jobs   []int    `json:"jobs"`
+	Stages []string `json:"stages"`
+}
+
+func corpusFolder(t *testing.T) string {
+	t.Helper()
+	folder := os.Getenv("HEADRACE_CORPUS")
+	if folder == "" {
+		folder = filepath.Join("..", "..", "..", "shared", "corpus", "travisyml")
+	}
+	if _, err := os.Stat(folder); err != nil {
+		t.Skip("the corpus of real files is not there: set HEADRACE_CORPUS, or put it at ../shared/corpus/travisyml beside the repository")
+	}
+	return folder
+}
+
+func TestCorpus(t *testing.T) {
+	t.Parallel()
+	folder := corpusFolder(t)
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var exact, total int
+	t.Run("files", func(t *testing.T) {
+		for _, entry := range entries {
+			total++
+			t.Run(entry.Name(), func(t *testing.T) {
+				t.Parallel()
+				if corpusFile(t, filepath.Join(folder, entry.Name())) {
+					mu.Lock()
+					defer mu.Unlock()
+					exact++
+				}
+			})
+		}
+	})
+	line := fmt.Sprintf("travisyml corpus: %d of %d files expand exactly as expected", exact, total)
+	t.Log(line)
+	fmt.Println(line)
+	if exact < corpusFloor {
+		t.Errorf("%s, fewer than the %d of before", line, corpusFloor)
+	}
+}
+
+// corpusFile says whether a file expands exactly as expected in its contexts.
+func corpusFile(t *testing.T, folder string) bool {
+	t.Helper()
+	text := readFile(t, filepath.Join(folder, "travis.yml"))
+	slug := corpusSlug(string(readFile(t, filepath.Join(folder, "source.txt"))))
+	var want expectation
+	if err := json.Unmarshal(readFile(t, filepath.Join(folder, "expected.json")), &want); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan string, 1)
+	go func() { done <- compareFile(text, slug, &want) }()
+	timer := time.NewTimer(corpusDeadline)
+	defer timer.Stop()
+	select {
+	case diff := <-done:
+		if diff != "" && testing.Verbose() {
+			t.Logf("differs: %s", diff)
+		}
+		return diff == ""
+	case <-timer.C:
+		t.Errorf("not expanded within %s", corpusDeadline)
+		return false
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func corpusSlug(source string) string {
+	for line := range strings.Lines(source) {
+		if slug, ok := strings.CutPrefix(line, "slug_used_for_conditions: "); ok {
+			return strings.TrimSpace(slug)
+		}
+	}
+	return ""
+}
+
+// corpusRequests are the four requests that the expectations were made with.
+func corpusRequests(slug string) map[string]Request {
+	owner, _, _ := strings.Cut(slug, "/")
+	base := Request{Repo: slug, HeadRepo: slug, Branch: "master", CommitMessage: "Update", Sender: owner}
+	push, pull, tag, cron := base, base, base, base
+	push.Type, cron.Type = "push", "cron"
+	pull.Type, pull.HeadBranch, pull.Fork = "pull_request", "feature", true
+	tag.Type, tag.Branch, tag.Tag, tag.CommitMessage = "push", "v1.0.0", "v1.0.0", "Release"
+	return map[string]Request{"push": push, "pull_request": pull, "tag": tag, "cron": cron}
+}
+
+func compareFile(text []byte, slug string, want *expectation) string {
+	d, _, err := Parse(".travis.yml", text, Limits{})
+	if err != nil || !want.OK {
+		if (err == nil) == want.OK {
+			return ""
+		}
+		return fmt.Sprintf("ok is %v, want %v: %v", err == nil, want.OK, err)
+	}
+	c, _ := Normalise(d)
+	for name, request := range corpusRequests(slug) {
+		expected := want.Contexts[name]
+		// The filters of a whole build come before expansion; the
+		// expectations were made without them.
+		jobs, stages, err := newExpansion(c, request, Limits{Jobs: corpusJobs}).run()
+		if err != nil {
+			return name + ": " + err.Error()
+		}
+		if len(want.Imports) > 0 || want.Limit {
+			return "uses imports"
+		}
+		var wantJobs, gotJobs []map[string]any
+		for _, i := range expected.Jobs {
+			job := map[string]any{}
+			for key, value := range want.Shared {
+				job[key] = value
+			}
+			for key, value := range want.Jobs[i] {
+				job[key] = value
+			}
+			wantJobs = append(wantJobs, job)
+		}
+		for _, job := range jobs {
+			gotJobs = append(gotJobs, comparableJob(job))
+		}
+		if diff := cmp.Diff(wantJobs, gotJobs); diff != "" {
+			return fmt.Sprintf("%s: %d jobs, want %d (-want +got):\n%s", name, len(gotJobs), len(wantJobs), diff)
+		}
+		names := []string{}
+		for _, stage := range stages {
+			names = append(names, stage.get("name").str())
+		}
+		if diff := cmp.Diff(expected.Stages, names); diff != "" {
+			return fmt.Sprintf("%s: stages (-want +got):\n%s", name, diff)
+		}
+	}
+	plan, err := Expand(c, corpusRequests(slug)["push"], Limits{Jobs: corpusJobs})
+	if err == nil && plan.Skip == "" && plan.FastFinish != want.Config.FastFinish {
+		return "fast_finish differs"
+	}
+	return ""
+}
+
+// comparableJob returns a job without the keys that no schema knows, with
+// secrets replaced by their hashes.
+func comparableJob(job *node) map[string]any {
+	var out map[string]any
+	if err := json.Unmarshal(job.json(), &out); err != nil {
+		return map[string]any{"error": err.Error()}
+	}
+	for key := range out {
+		if !theSchema().maps["job"].known(key) && !theSchema().maps["root"].known(key) {
+			delete(out, key)
+		}
+	}
+	hashSecrets(out)
+	return out
+}
+
+func hashSecrets(v any) {
+	switch t := v.(type) {
+	case []any:
+		for _, item := range t {
+			hashSecrets(item)
+		}
+	case map[string]any:
+		if text, ok := t["secure"].(string); ok {
+			sum := sha1.Sum([]byte(text))
+			t["secure"] = "sha1:" + hex.EncodeToString(sum[:])[:10]
+		}
+		for _, item := range t {
+			hashSecrets(item)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package travisyml
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fragment is a piece of configuration that overrides a file, like the config
+// of an API request.
+type Fragment struct {
+	Document *Document
+	// Mode is replace, merge, deep_merge, deep_merge_append (the default) or
+	// deep_merge_prepend. Dashes count as underscores.
+	Mode string
+}
+
+const (
+	modeReplace = "replace"
+	modeShallow = "merge"
+	modeDeep    = "deep_merge"
+	modeAppend  = "deep_merge_append"
+	modePrepend = "deep_merge_prepend"
+)
+
+// Merge lays overrides over a base. Each override is more important than the
+// base and than the overrides before it. The trees are merged as written,
+// before any key is understood.
+func Merge(base *Document, overrides ...Fragment) (*Document, error) {
+	root := base.root
+	for _, o := range overrides {
+		mode := strings.ReplaceAll(o.Mode, "-", "_")
+		switch mode {
+		case "":
+			mode = modeAppend
+		case modeReplace, modeShallow, modeDeep, modeAppend, modePrepend:
+		default:
+			return nil, fmt.Errorf("merge mode %q is not known; use replace, merge, deep_merge, deep_merge_append or deep_merge_prepend", o.Mode)
+		}
+		root = mergeNodes(o.Document.root, root, mode)
+	}
+	return &Document{root: root}, nil
+}
+
+// mergeNodes merges the more important side over the less important one. A
+// YAML tag on the more important side changes the mode from there on.
+func mergeNodes(more, less *node, mode string) *node {
+	if more.mode != "" {
+		mode = more.mode
+	}
+	switch {
+	case mode == modeReplace:
+		return more
+	case more.kind == mapKind && less.kind == mapKind:
+		return mergeMaps(more, less, mode)
+	case more.kind == listKind && less.kind == listKind && mode == modeAppend:
+		return newList(append(append([]*node{}, less.items...), more.items...), more.at)
+	case more.kind == listKind && less.kind == listKind && mode == modePrepend:
+		return newList(append(append([]*node{}, more.items...), less.items...), more.at)
+	default:
+		return more
+	}
+}
+
+func mergeMaps(more, less *node, mode string) *node {
+	m := &mapBuilder{index: map[string]int{}}
+	for _, p := range less.pairs {
+		m.set(p)
+	}
+	for _, p := range more.pairs {
+		if i, ok := m.index[p.key]; ok {
+			inner := mode
+			if mode == modeShallow {
+				inner = modeReplace
+			}
+			p.value = mergeNodes(p.value, m.pairs[i].value, inner)
+		}
+		m.set(p)
+	}
+	out := newMap(m.pairs, more.at)
+	out.mode = less.mode
+	return out
+}
+
+// tagMode reads the merge mode of a YAML tag like !map+deep_merge+append.
+func tagMode(tag string) string {
+	name, ok := strings.CutPrefix(tag, "!map+")
+	if !ok {
+		if name, ok = strings.CutPrefix(tag, "!seq+"); !ok {
+			return ""
+		}
+	}
+	switch name = strings.NewReplacer("+", "_", "-", "_").Replace(name); name {
+	case modeReplace, modeShallow, modeDeep, modeAppend, modePrepend:
+		return name
+	case "append", "prepend":
+		return modeDeep + "_" + name
+	default:
+		return ""
+	}
+}

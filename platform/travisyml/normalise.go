@@ -1,0 +1,158 @@
+package travisyml
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Config is a configuration in its normal form: known keys under their own
+// names, every value in the type its key asks for, defaults set.
+type Config struct {
+	root *node
+}
+
+// JSON returns the configuration as a JSON object, keys in the order of the
+// file.
+func (c *Config) JSON() ([]byte, error) {
+	out := c.root.json()
+	if !json.Valid(out) {
+		return nil, fmt.Errorf("configuration does not encode as JSON")
+	}
+	return out, nil
+}
+
+// normaliser brings values into their normal form and gathers messages.
+type normaliser struct {
+	msgs     []Message
+	provider string // of the deploy entry that is being read
+}
+
+// Normalise brings a document into its normal form. What it does not
+// understand it keeps and reports.
+func Normalise(d *Document) (*Config, []Message) {
+	n := &normaliser{}
+	root := d.root.without(
+		"configured", "result", "fetching_failed", "parsing_failed",
+		".configured", ".result", ".fetching_failed", ".parsing_failed")
+	root = n.mapping(theSchema().maps["root"], root, "")
+	root = n.defaults(root)
+	root = shareFrequencies(root)
+	n.notYet(root)
+	n.version(root)
+	return &Config{root: root}, n.msgs
+}
+
+// message adds a message; the place is the value's or the key's.
+func (n *normaliser) message(level Level, key, code string, at position, a args) {
+	if n.provider != "" {
+		a["provider"] = n.provider
+	}
+	n.msgs = append(n.msgs, newMessage(level, key, code, at, a))
+}
+
+// defaults sets language, os and dist where the file does not.
+func (n *normaliser) defaults(root *node) *node {
+	language, systems := root.get("language"), root.get("os")
+	if language.blank() {
+		value := "ruby"
+		if len(systems.list()) > 0 && !slices.ContainsFunc(systems.strings(), func(os string) bool { return os != "osx" }) {
+			value = "objective-c"
+		}
+		root = n.fallback(root, "language", value, false)
+	}
+	if systems.missing() {
+		value := "linux"
+		if root.get("language").str() == "objective-c" {
+			value = "osx"
+		}
+		root = n.fallback(root, "os", value, true)
+	}
+	if root.get("dist").blank() && supported("dist", "focal", "", root.get("os").strings()) {
+		root = n.fallback(root, "dist", "focal", false)
+	}
+	return root
+}
+
+func (n *normaliser) fallback(root *node, key, value string, list bool) *node {
+	v := newString(value, root.at)
+	v.fixed = true
+	if list {
+		v = newList([]*node{v}, root.at)
+		v.fixed = true
+	}
+	n.message(Info, "root", "default", root.at, args{"key": key, "default": value})
+	return root.with(key, v)
+}
+
+// notYet reports what this installation reads but does not act on.
+func (n *normaliser) notYet(root *node) {
+	dormant := []string{
+		"import", "addons", "cache", "deploy", "notifications", "services", "workspaces", "vault", "vm", "keys",
+		"before_deploy", "after_deploy", "before_cache",
+	}
+	report := func(m *node, key string) {
+		for _, p := range m.pairs {
+			if slices.Contains(dormant, p.key) && !p.value.missing() {
+				n.message(Warn, key, "not_supported", p.at, args{"key": p.key})
+			}
+		}
+	}
+	report(root, "root")
+	for _, job := range root.get("jobs").get("include").list() {
+		if job.kind == mapKind {
+			report(job, "jobs.include")
+		}
+	}
+}
+
+// version checks the form of the version key.
+func (n *normaliser) version(root *node) {
+	v := root.get("version")
+	if v == nil || !v.scalar() {
+		return
+	}
+	if !versionForm.MatchString(v.str()) {
+		n.message(Error, "version", "invalid_format", v.at, args{"value": v.str()})
+	}
+}
+
+// shareFrequencies hands the on_success and on_failure of notifications down
+// to every target given as a map that does not set them.
+func shareFrequencies(root *node) *node {
+	all := root.get("notifications")
+	if all == nil || all.kind != mapKind {
+		return root
+	}
+	var shared []pair
+	for _, p := range all.pairs {
+		if p.key == "on_success" || p.key == "on_failure" {
+			shared = append(shared, p)
+		}
+	}
+	if len(shared) == 0 {
+		return root
+	}
+	out := all.without("on_success", "on_failure")
+	for i, p := range out.pairs {
+		if p.value.kind == listKind {
+			out.pairs[i].value = shareWith(p.value, shared)
+		}
+	}
+	return root.with("notifications", out)
+}
+
+func shareWith(targets *node, shared []pair) *node {
+	items := slices.Clone(targets.items)
+	for i, target := range items {
+		if target.kind != mapKind || target.secure() {
+			continue
+		}
+		for _, s := range shared {
+			if !items[i].has(s.key) {
+				items[i] = items[i].with(s.key, s.value)
+			}
+		}
+	}
+	return newList(items, targets.at)
+}
