@@ -36,7 +36,10 @@ type Run struct {
 
 // Heartbeat says, every few seconds, that a worker lives and what it runs.
 type Heartbeat struct {
-	WorkerID string `json:"worker_id"`
+	WorkerID string `json:"worker_id"` // random, of this process
+	// Home is the id of the worker's work directory, which one process at a time may use: a heartbeat from the same home
+	// under another worker id means that the worker before is dead, and its jobs need not wait for a lease to run out.
+	Home     string `json:"home,omitempty"`
 	Name     string `json:"name"`
 	Version  string `json:"version"`
 	Queue    string `json:"queue"`

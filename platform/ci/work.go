@@ -61,7 +61,10 @@ type RunStatus struct {
 
 // Heartbeat is what a worker says every few seconds.
 type Heartbeat struct {
-	WorkerID string
+	WorkerID string // random, of one process
+	// Home is the id of the work directory, which one process at a time may use: another worker id from the same home
+	// means that the worker before is dead. Empty: not known.
+	Home     string
 	Name     string
 	Version  string
 	Queue    string
