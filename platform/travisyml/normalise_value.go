@@ -49,7 +49,7 @@ func (n *normaliser) list(s *schema, v *node, key string) *node {
 // change, then one that fits after changes.
 func (n *normaliser) choice(s *schema, v *node, key string) *node {
 	for _, alt := range s.alts {
-		if v.scalar() && alt.fits(v) {
+		if v.scalar() && alt.shape != freeShape && alt.fits(v) {
 			return n.value(alt, v, key)
 		}
 	}
@@ -101,7 +101,9 @@ func (s *schema) fits(v *node) bool {
 	case anyShape:
 		return slices.ContainsFunc(s.alts, func(alt *schema) bool { return alt.fits(v) })
 	case envShape, envRowsShape:
-		return v.kind == listKind && !slices.ContainsFunc(v.items, func(item *node) bool { return item.kind != mapKind })
+		return v.kind == listKind && !slices.ContainsFunc(v.items, func(item *node) bool {
+			return item.kind != mapKind || item.has("global") || item.has("jobs") || item.has("matrix")
+		})
 	case deploysShape:
 		return v.kind == listKind
 	default:

@@ -66,6 +66,7 @@ type field struct {
 	deprecated bool
 	edge       bool
 	expand     bool
+	listed     bool // a matrix key which is a list in a job too
 }
 
 func (m *mapSchema) field(key string) *field {
@@ -106,7 +107,10 @@ func expansionKeys() []string {
 // supported says whether a key means something for a job with this language,
 // these operating systems and this value.
 func supported(key, value, language string, systems []string) bool {
-	if key == "dist" {
+	switch key {
+	case "os":
+		return language != "objective-c" || value != "linux"
+	case "dist":
 		windows := value == "server-2016"
 		return slices.ContainsFunc(systems, func(os string) bool {
 			return windows && os == "windows" || !windows && (os == "linux" || os == "linux-ppc64le")

@@ -111,7 +111,7 @@ func (r *schemaReader) fields(m *mapSchema, lines []string, lists bool) {
 		for _, option := range words[2:] {
 			r.option(m, &f, option)
 		}
-		if f.expand && !lists {
+		if f.expand && !f.listed && !lists {
 			f.schema = f.schema.item
 		}
 		m.index[f.name] = len(m.fields)
@@ -137,6 +137,8 @@ func (r *schemaReader) option(m *mapSchema, f *field, option string) {
 		f.edge = true
 	case "expand":
 		f.expand = true
+	case "listed":
+		f.listed = true
 	default:
 		panic(fmt.Sprintf("schema: key %s of %s has an unknown option %q", f.name, m.name, option))
 	}
