@@ -30,7 +30,7 @@ func serveGit(t *testing.T, o *origin, user, password string) *httptest.Server {
 	}
 	backend := &cgi.Handler{
 		Stderr: io.Discard,
-		Path: filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"),
+		Path:   filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"),
 		Env: []string{
 			"GIT_PROJECT_ROOT=" + filepath.Dir(o.dir), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1",
 			"GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",

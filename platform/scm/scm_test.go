@@ -293,13 +293,19 @@ func TestSourceIsDeleted(t *testing.T) {
 func TestMirrorHealsItself(t *testing.T) {
 	t.Parallel()
 	damage := map[string]func(t *testing.T, mirror string){
-		"deleted":       func(t *testing.T, mirror string) { check(t, os.RemoveAll(mirror)) },
-		"without HEAD":  func(t *testing.T, mirror string) { check(t, os.Remove(filepath.Join(mirror, "HEAD"))) },
-		"without refs":  func(t *testing.T, mirror string) { check(t, os.RemoveAll(filepath.Join(mirror, "refs"))) },
-		"bad config":    func(t *testing.T, mirror string) { check(t, os.WriteFile(filepath.Join(mirror, "config"), []byte("[x"), 0o600)) },
-		"left-over":     func(t *testing.T, mirror string) { check(t, os.WriteFile(filepath.Join(mirror, "shallow.lock"), nil, 0o600)) },
-		"lost objects":  func(t *testing.T, mirror string) { eachObject(t, mirror, func(f string) { check(t, os.Remove(f)) }) },
-		"empty objects": func(t *testing.T, mirror string) { eachObject(t, mirror, func(f string) { check(t, os.Truncate(f, 0)) }) },
+		"deleted":      func(t *testing.T, mirror string) { check(t, os.RemoveAll(mirror)) },
+		"without HEAD": func(t *testing.T, mirror string) { check(t, os.Remove(filepath.Join(mirror, "HEAD"))) },
+		"without refs": func(t *testing.T, mirror string) { check(t, os.RemoveAll(filepath.Join(mirror, "refs"))) },
+		"bad config": func(t *testing.T, mirror string) {
+			check(t, os.WriteFile(filepath.Join(mirror, "config"), []byte("[x"), 0o600))
+		},
+		"left-over": func(t *testing.T, mirror string) {
+			check(t, os.WriteFile(filepath.Join(mirror, "shallow.lock"), nil, 0o600))
+		},
+		"lost objects": func(t *testing.T, mirror string) { eachObject(t, mirror, func(f string) { check(t, os.Remove(f)) }) },
+		"empty objects": func(t *testing.T, mirror string) {
+			eachObject(t, mirror, func(f string) { check(t, os.Truncate(f, 0)) })
+		},
 	}
 	for name, do := range damage {
 		t.Run(name, func(t *testing.T) {
