@@ -15,10 +15,10 @@ func (e *expansion) allowFailures(jobs []*node) []*node {
 		}
 		reported := false
 		for j, job := range jobs {
-			if !e.allows(entry, job) {
+			if e.spend(entry, job) || !e.allows(entry, job) {
 				continue
 			}
-			if e.eval.accepts(entry, newConditionData(&e.request, job)) {
+			if e.eval.accepts(entry, &e.request, job) {
 				jobs[j] = job.with("allow_failure", newBool(true, entry.at))
 			} else if !reported {
 				e.skipped("jobs.allow_failures", "skip_allow_failure", i, entry)

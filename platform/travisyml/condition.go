@@ -170,9 +170,10 @@ func newEvaluator() *evaluator {
 	return &evaluator{parsed: map[string]*condition{}, regexes: newRegexCache()}
 }
 
-// accepts says whether the `if` of a node holds; a node without one does. A
-// condition that cannot be read is false.
-func (e *evaluator) accepts(n *node, d *conditionData) bool {
+// accepts says whether the `if` of a node holds for a request and a
+// configuration; a node without one does. A condition that cannot be read is
+// false.
+func (e *evaluator) accepts(n *node, r *Request, config *node) bool {
 	cond := n.get("if")
 	if cond == nil || cond.kind == nullKind {
 		return true
@@ -180,7 +181,7 @@ func (e *evaluator) accepts(n *node, d *conditionData) bool {
 	if !cond.scalar() {
 		return false
 	}
-	return e.holds(cond.str(), d)
+	return e.holds(cond.str(), newConditionData(r, config))
 }
 
 func (e *evaluator) holds(text string, d *conditionData) bool {

@@ -15,7 +15,10 @@ func (e *expansion) withoutExcluded(jobs []*node) []*node {
 		}
 		reported := false
 		jobs = slices.DeleteFunc(jobs, func(job *node) bool {
-			if !e.eval.accepts(entry, newConditionData(&e.request, job)) {
+			if e.spend(entry, job) {
+				return false
+			}
+			if !e.eval.accepts(entry, &e.request, job) {
 				if !reported {
 					e.skipped("jobs.exclude", "skip_exclude", i, entry)
 				}
@@ -51,7 +54,12 @@ func (e *expansion) excludes(entry, job *node) bool {
 
 // withoutGlobal returns the variables of a job that are not global ones.
 func (e *expansion) withoutGlobal(env *node) []*node {
-	return slices.DeleteFunc(slices.Clone(env.list()), func(item *node) bool {
-		return slices.ContainsFunc(e.global, func(global *node) bool { return equal(global, item) })
-	})
+	return slices.DeleteFunc(slices.Clone(env.list()), func(item *node) bool { return e.global[e.hashes.sum(item)] })
+}
+
+// spend counts the cost of comparing an entry with a job, and says whether
+// too much was spent; the expansion then ends in an error.
+func (e *expansion) spend(entry, job *node) bool {
+	e.work += 1 + len(entry.pairs) + len(job.get("env").list()) + len(e.request.Env)
+	return e.work > maxWork
 }

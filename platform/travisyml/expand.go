@@ -2,7 +2,6 @@ package travisyml
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 )
@@ -14,8 +13,9 @@ type expansion struct {
 	limits  Limits
 	eval    *evaluator
 	hashes  hasher
-	keys    []string // the matrix keys that count, slowest first
-	global  []*node  // the items of env.global
+	keys    []string        // the matrix keys that count, slowest first
+	global  map[digest]bool // the items of env.global
+	work    int             // what comparisons have cost so far
 	msgs    []Message
 }
 
@@ -35,7 +35,7 @@ func Expand(c *Config, r Request, l Limits) (Plan, error) {
 
 func newExpansion(c *Config, r Request, l Limits) *expansion {
 	e := &expansion{root: c.root, request: r, limits: l.withDefaults(), eval: newEvaluator(), hashes: hasher{}}
-	e.global = c.root.get("env").get("global").list()
+	_, e.global = e.unique(e.globalEnv(), nil)
 	language, systems := c.root.get("language").str(), c.root.get("os").strings()
 	for _, key := range expansionKeys() {
 		switch {
@@ -49,6 +49,9 @@ func newExpansion(c *Config, r Request, l Limits) *expansion {
 	}
 	return e
 }
+
+// globalEnv returns the variables of every job.
+func (e *expansion) globalEnv() []*node { return e.root.get("env").get("global").list() }
 
 // rows returns the values of a matrix key.
 func (e *expansion) rows(key string) []*node {
@@ -68,6 +71,12 @@ func (e *expansion) run() (jobs, stages []*node, err error) {
 		return nil, nil, err
 	}
 	jobs = e.withIncluded(jobs)
+	if most := rowsPerJob * e.limits.Jobs; len(jobs) > most {
+		return nil, nil, tooManyJobs(e.limits.Jobs, strconv.Itoa(len(jobs)))
+	}
+	if size := len(e.root.pairs) + len(e.globalEnv()); len(jobs)*size > planPairs {
+		return nil, nil, tooLarge()
+	}
 	jobs = e.inherit(jobs)
 	jobs = e.withEnv(jobs)
 	jobs = e.withoutExcluded(jobs)
@@ -76,6 +85,9 @@ func (e *expansion) run() (jobs, stages []*node, err error) {
 	jobs = e.accepted(jobs)
 	jobs, stages = e.staged(jobs)
 	jobs = e.allowFailures(jobs)
+	if e.work > maxWork {
+		return nil, nil, tooLarge()
+	}
 	jobs = ordered(jobs, stages)
 	jobs = e.distinct(jobs)
 	if len(jobs) > e.limits.Jobs {
@@ -181,7 +193,7 @@ func (e *expansion) inherit(jobs []*node) []*node {
 // in front of everyone's.
 func (e *expansion) withEnv(jobs []*node) []*node {
 	rows := e.rows("env")
-	global, seen := e.unique(e.global, nil)
+	global, seen := e.unique(e.globalEnv(), nil)
 	for i, job := range jobs {
 		env := job.get("env")
 		if env == nil && len(rows) > 0 {
@@ -219,7 +231,7 @@ func (e *expansion) distinct(jobs []*node) []*node {
 func (e *expansion) accepted(jobs []*node) []*node {
 	var out []*node
 	for i, job := range jobs {
-		if e.eval.accepts(job, newConditionData(&e.request, job)) {
+		if e.eval.accepts(job, &e.request, job) {
 			out = append(out, job)
 			continue
 		}
@@ -247,13 +259,12 @@ func withoutUnsupported(jobs []*node) []*node {
 }
 
 func (e *expansion) plan(jobs, stages []*node) (Plan, error) {
-	p := Plan{Messages: e.msgs, Jobs: make([]Job, 0, len(jobs))}
+	p := Plan{Messages: distinctMessages(e.msgs), Jobs: make([]Job, 0, len(jobs))}
 	size := 0
 	for _, job := range jobs {
 		config := job.json()
 		if size += len(config); size > planBytes {
-			return Plan{}, &LimitError{What: "bytes", Limit: planBytes, Text: fmt.Sprintf(
-				"The configuration of all jobs together is larger than %d MiB. Move long scripts into files of the repository.", planBytes>>20)}
+			return Plan{}, tooLarge()
 		}
 		allow := job.get("allow_failure")
 		p.Jobs = append(p.Jobs, Job{

@@ -23,7 +23,7 @@ func (e *expansion) skip() string {
 			return reason
 		}
 	}
-	if !e.eval.accepts(e.root, newConditionData(&e.request, e.root)) {
+	if !e.eval.accepts(e.root, &e.request, e.root) {
 		return fmt.Sprintf("The condition of the whole build is false: %s", e.root.get("if").str())
 	}
 	return ""

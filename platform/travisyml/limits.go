@@ -26,6 +26,11 @@ const (
 	rowsPerJob = 10
 	// planBytes bounds the configuration of all jobs of a plan together.
 	planBytes = 64 << 20
+	// planPairs bounds the keys of all jobs together while they are made.
+	planPairs = 2_000_000
+	// maxWork bounds the comparisons of jobs with the entries of exclude and
+	// allow_failures, and the data that conditions see.
+	maxWork = 20_000_000
 )
 
 func (l Limits) withDefaults() Limits {
@@ -61,4 +66,10 @@ func tooManyJobs(limit int, got string) *LimitError {
 	return &LimitError{What: "jobs", Limit: limit, Text: fmt.Sprintf(
 		"This configuration expands to %s jobs, and a build can have at most %d. "+
 			"Remove values from the matrix, or exclude combinations that are not needed.", got, limit)}
+}
+
+func tooLarge() *LimitError {
+	return &LimitError{What: "bytes", Limit: planBytes, Text: fmt.Sprintf(
+		"The configuration of all jobs together is larger than %d MiB, or its exclude and allow_failures lists are too long to compare. "+
+			"Move long scripts into files of the repository, and shorten the lists.", planBytes>>20)}
 }

@@ -8,6 +8,9 @@ import (
 // shortestWord is the length from which on words are corrected.
 const shortestWord = 3
 
+// maxDistance is the number of letters from which on a word is another one.
+const maxDistance = 4
+
 // longestWord bounds the words that are compared with known ones.
 const longestWord = 64
 
@@ -23,8 +26,11 @@ func closest(known []string, word string) string {
 	}
 	best, found := 0, ""
 	for _, other := range known {
+		if gap := len(word) - len(other); gap >= maxDistance || -gap >= maxDistance {
+			continue
+		}
 		d := distance(word, other)
-		if d >= 4 || 2*d >= len(word) || 2*d >= len(other) {
+		if d >= maxDistance || 2*d >= len(word) || 2*d >= len(other) {
 			continue
 		}
 		if found == "" || d < best || d == best && closer(word, other, found) {

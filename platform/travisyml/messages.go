@@ -2,6 +2,7 @@ package travisyml
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -125,6 +126,7 @@ func sentences() map[string]func(where string, a args) string {
 		"invalid_format":     f("%q does not have the form that is expected here.", "value"),
 		"invalid_secure":     f("the encrypted value is not base64, so it cannot be decrypted. Encrypt it again."),
 		"invalid_type":       f("expected %s but found %s: %s.", "expected", "actual", "value"),
+		"more_messages":      f("%s more messages about this file are not shown. Resolve the ones above first.", "count"),
 		"not_supported":      f("%q is not supported by this installation yet and has no effect.", "key"),
 		"overwrite":          f("%q and %q mean the same and both are given; %[1]q wins. Keep one.", "key", "other"),
 		"required":           f("the key %q is needed and missing.", "key"),
@@ -141,4 +143,33 @@ func sentences() map[string]func(where string, a args) string {
 		"unknown_value":      f("the value %q is not known.", "value"),
 		"unknown_var":        f("the variable %q is not known in a template.", "var"),
 	}
+}
+
+// maxMessages is how many messages of one step are kept.
+const maxMessages = 500
+
+// distinctMessages drops messages that repeat another one for the same place,
+// as they do where aliases bring one place into the tree several times, and
+// says how many more than the most that are kept there were.
+func distinctMessages(msgs []Message) []Message {
+	type place struct {
+		code, source, text string
+		line, column       int
+	}
+	seen := map[place]bool{}
+	msgs = slices.DeleteFunc(msgs, func(m Message) bool {
+		p := place{m.Code, m.Source, m.Text, m.Line, m.Column}
+		if m.Line > 0 && m.Code == "duplicate_key" {
+			p.text = ""
+		}
+		repeated := seen[p]
+		seen[p] = true
+		return repeated
+	})
+	if more := len(msgs) - maxMessages; more > 0 {
+		last := msgs[maxMessages]
+		at := position{source: last.Source, line: last.Line, column: last.Column}
+		msgs = append(msgs[:maxMessages], newMessage(Warn, "root", "more_messages", at, args{"count": more}))
+	}
+	return msgs
 }

@@ -165,6 +165,14 @@ func (n *node) secure() bool {
 	return n != nil && n.kind == mapKind && len(n.pairs) == 1 && n.pairs[0].key == "secure"
 }
 
+// anchored says whether an anchor stands anywhere in the value.
+func (n *node) anchored() bool {
+	if n.anchor || slices.ContainsFunc(n.items, (*node).anchored) {
+		return true
+	}
+	return slices.ContainsFunc(n.pairs, func(p pair) bool { return p.value.anchored() })
+}
+
 // equal compares two values. The order of keys does not matter; the order of
 // list items does.
 func equal(a, b *node) bool {

@@ -26,6 +26,7 @@ func (c *Config) JSON() ([]byte, error) {
 type normaliser struct {
 	msgs     []Message
 	provider string // of the deploy entry that is being read
+	searches int    // how many misspelled words were looked up
 }
 
 // Normalise brings a document into its normal form. What it does not
@@ -40,15 +41,34 @@ func Normalise(d *Document) (*Config, []Message) {
 	root = shareFrequencies(root)
 	n.notYet(root)
 	n.version(root)
-	return &Config{root: root}, n.msgs
+	n.templates(root)
+	n.names(root)
+	return &Config{root: root}, distinctMessages(n.msgs)
 }
 
 // message adds a message; the place is the value's or the key's.
 func (n *normaliser) message(level Level, key, code string, at position, a args) {
+	n.msgs = append(n.msgs, newMessage(level, key, code, at, a))
+}
+
+// maxSearches bounds the misspelled words that are looked up in one file.
+const maxSearches = 1000
+
+// closest finds the known word nearest to a misspelled one.
+func (n *normaliser) closest(known []string, word string) string {
+	if n.searches++; n.searches > maxSearches {
+		return ""
+	}
+	return closest(known, word)
+}
+
+// keyMessage adds a message about a key; inside a deploy entry it says of
+// which provider.
+func (n *normaliser) keyMessage(level Level, key, code string, at position, a args) {
 	if n.provider != "" {
 		a["provider"] = n.provider
 	}
-	n.msgs = append(n.msgs, newMessage(level, key, code, at, a))
+	n.message(level, key, code, at, a)
 }
 
 // defaults sets language, os and dist where the file does not.
@@ -115,44 +135,4 @@ func (n *normaliser) version(root *node) {
 	if !versionForm.MatchString(v.str()) {
 		n.message(Error, "version", "invalid_format", v.at, args{"value": v.str()})
 	}
-}
-
-// shareFrequencies hands the on_success and on_failure of notifications down
-// to every target given as a map that does not set them.
-func shareFrequencies(root *node) *node {
-	all := root.get("notifications")
-	if all == nil || all.kind != mapKind {
-		return root
-	}
-	var shared []pair
-	for _, p := range all.pairs {
-		if p.key == "on_success" || p.key == "on_failure" {
-			shared = append(shared, p)
-		}
-	}
-	if len(shared) == 0 {
-		return root
-	}
-	out := all.without("on_success", "on_failure")
-	for i, p := range out.pairs {
-		if p.value.kind == listKind {
-			out.pairs[i].value = shareWith(p.value, shared)
-		}
-	}
-	return root.with("notifications", out)
-}
-
-func shareWith(targets *node, shared []pair) *node {
-	items := slices.Clone(targets.items)
-	for i, target := range items {
-		if target.kind != mapKind || target.secure() {
-			continue
-		}
-		for _, s := range shared {
-			if !items[i].has(s.key) {
-				items[i] = items[i].with(s.key, s.value)
-			}
-		}
-	}
-	return newList(items, targets.at)
 }

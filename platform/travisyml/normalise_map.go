@@ -82,7 +82,7 @@ func (n *normaliser) fields(m *mapSchema, v *node, key string) *node {
 	n.required(m, &out, key)
 	for i := range m.fields {
 		if f := &m.fields[i]; f.def != "" && !out.has(f.name) {
-			n.message(Info, key, "default", v.at, args{"key": f.name, "default": f.def})
+			n.keyMessage(Info, key, "default", v.at, args{"key": f.name, "default": f.def})
 			out.pairs = append(out.pairs, pair{key: f.name, value: newString(f.def, v.at), at: v.at})
 		}
 	}
@@ -99,8 +99,8 @@ func join(path, key string) string {
 func (n *normaliser) unknown(m *mapSchema, p pair, key string) {
 	switch {
 	case m.free || private(p.key):
-	case m.name == "root" && p.value.anchor:
-		n.message(Warn, key, "deprecated_key", p.at, args{
+	case m.name == "root" && p.value.anchored():
+		n.keyMessage(Warn, key, "deprecated_key", p.at, args{
 			"key":  p.key,
 			"info": "keys that only hold an anchor should begin with an underscore",
 		})
@@ -122,7 +122,7 @@ func (n *normaliser) flags(f *field, p pair, key string) {
 		if info == "" {
 			info = "it has no replacement"
 		}
-		n.message(Warn, key, "deprecated_key", p.at, args{"key": f.name, "info": info})
+		n.keyMessage(Warn, key, "deprecated_key", p.at, args{"key": f.name, "info": info})
 	}
 	if f.edge {
 		n.message(Info, key, "edge", p.at, args{"key": f.name})
@@ -137,7 +137,7 @@ func (n *normaliser) flags(f *field, p pair, key string) {
 func (n *normaliser) required(m *mapSchema, v *node, key string) {
 	for _, name := range m.required {
 		if !v.has(name) {
-			n.message(Error, key, "required", v.at, args{"key": name})
+			n.keyMessage(Error, key, "required", v.at, args{"key": name})
 		}
 	}
 }
@@ -233,15 +233,15 @@ func (n *normaliser) key(m *mapSchema, p pair, parent *node, path string) string
 		{Warn, "strip_key", strings.TrimSpace(name)},
 		{Info, "underscore_key", snakeCase(name)},
 		{Warn, "clean_key", cleanKey(name)},
-		{Warn, "find_key", misspelled(m, name)},
+		{Warn, "find_key", n.misspelled(m, name)},
 	}
 	for _, step := range steps {
 		target, ok := step.name, m.known(step.name)
 		if !ok {
 			target, ok = m.alias(step.name)
 		}
-		if ok && step.name != "" && !(path == "" && len(name) < 3 && step.code == "find_key") {
-			n.message(step.level, path, step.code, p.at, args{"original": name, "key": target})
+		if ok && step.name != "" {
+			n.keyMessage(step.level, path, step.code, p.at, args{"original": name, "key": target})
 			return target
 		}
 	}
@@ -257,9 +257,9 @@ func (m *mapSchema) alias(name string) (string, bool) {
 }
 
 func (n *normaliser) alias(p pair, target string, parent *node, path string) string {
-	n.message(Info, path, "alias_key", p.at, args{"alias": p.key, "key": target})
+	n.keyMessage(Info, path, "alias_key", p.at, args{"alias": p.key, "key": target})
 	if parent.has(target) {
-		n.message(Error, path, "overwrite", p.at, args{"key": p.key, "other": target})
+		n.keyMessage(Error, path, "overwrite", p.at, args{"key": p.key, "other": target})
 	}
 	return target
 }
@@ -277,7 +277,7 @@ func cleanKey(name string) string {
 
 // misspelled returns the key of the map that is closest to the word, "" when
 // none is close or the word is a key of some other place.
-func misspelled(m *mapSchema, word string) string {
+func (n *normaliser) misspelled(m *mapSchema, word string) string {
 	if theSchema().words[word] || slices.Contains(neverCorrected(), word) {
 		return ""
 	}
@@ -285,7 +285,7 @@ func misspelled(m *mapSchema, word string) string {
 		f := m.field(known)
 		return known == "elm_test" || f != nil && f.on == "language" && slices.Equal(f.values, []string{"r"})
 	})
-	return closest(words, word)
+	return n.closest(words, word)
 }
 
 // neverCorrected are words which look like misspelled keys and are not.

@@ -274,7 +274,7 @@ func (n *normaliser) repair(e *enumSchema, text string, at position, key string)
 			return text
 		}
 	}
-	if match := closest(e.values, text); match != "" && !slices.Contains(neverCorrected(), text) {
+	if match := n.closest(e.values, text); match != "" && !slices.Contains(neverCorrected(), text) {
 		n.message(Warn, key, "find_value", at, args{"original": text, "value": match})
 		return match
 	}

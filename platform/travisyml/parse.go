@@ -3,6 +3,7 @@ package travisyml
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -33,7 +34,7 @@ func Parse(source string, text []byte, l Limits) (*Document, []Message, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Document{root: root}, b.msgs, nil
+	return &Document{root: root}, distinctMessages(b.msgs), nil
 }
 
 // cleanText does what the original does before it reads YAML, without moving
@@ -271,7 +272,8 @@ func (b *builder) key(y *yaml.Node) (string, error) {
 }
 
 func (b *builder) duplicate(name string, at position) {
-	b.msgs = append(b.msgs, newMessage(Error, strings.Join(b.path, "."), "duplicate_key", at, args{"key": name}))
+	path := slices.DeleteFunc(slices.Clone(b.path), func(key string) bool { return key == "<<" })
+	b.msgs = append(b.msgs, newMessage(Error, strings.Join(path, "."), "duplicate_key", at, args{"key": name}))
 }
 
 // mapBuilder gathers the pairs of a map. Merge keys overwrite what stands

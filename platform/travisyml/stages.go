@@ -34,7 +34,10 @@ func (e *expansion) staged(jobs []*node) (kept, stages []*node) {
 			continue
 		}
 		seen[name] = true
-		if !e.eval.accepts(stage, newConditionData(&e.request, e.root)) {
+		if e.work += len(e.globalEnv()) + len(e.rows("env")); e.work > maxWork {
+			break
+		}
+		if !e.eval.accepts(stage, &e.request, e.root) {
 			e.skipped("stages", "skip_stage", i, stage)
 			dropped[name] = true
 			continue

@@ -70,12 +70,17 @@ func locate(source, text string, indent int, err error) *SyntaxError {
 	}
 	line, _ := strconv.Atoi(m[1])
 	problem := m[2]
-	column := 1
-	if strings.Contains(problem, "unexpected end of stream") || len(text) > searchBytes {
-		line = max(line, 1)
-		column = firstColumn(text, line)
-	} else {
+	line = max(line, 1)
+	column := firstColumn(text, line)
+	switch {
+	case len(text) > searchBytes:
+	case strings.Contains(problem, "unexpected end of stream"):
+		column = openQuote(text, problem, line)
+	default:
 		line, column = search(text, problem)
+		if strings.Contains(problem, "not find expected") {
+			column = firstColumn(text, line)
+		}
 	}
 	return syntaxError(source, text, line, column, indent, explain(problem, lineOf(text, line)))
 }
@@ -89,6 +94,21 @@ func search(text, problem string) (line, column int) {
 	line = strings.Count(before, "\n") + 1
 	column = len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
 	return line, column
+}
+
+// openQuote returns the column of the quote on the line that does not end.
+func openQuote(text, problem string, line int) int {
+	s := lineOf(text, line)
+	start := 0
+	for range line - 1 {
+		start += strings.IndexByte(text[start:], '\n') + 1
+	}
+	for q := strings.LastIndexAny(s, `"'`); q >= 0; q = strings.LastIndexAny(s[:q], `"'`) {
+		if problemOf(text[:start+q]) != problem {
+			return len([]rune(s[:q])) + 1
+		}
+	}
+	return firstColumn(text, line)
 }
 
 func problemOf(text string) string {
@@ -128,7 +148,7 @@ func explain(problem, line string) string {
 	case strings.Contains(problem, "mapping values are not allowed"):
 		return "A colon followed by a space starts a new value here, which is not allowed in this place. Put the whole value in quotes, or check the indentation."
 	case strings.Contains(problem, "did not find expected '-' indicator"):
-		return "This line belongs to a list but does not start with a dash. Check its indentation."
+		return "This line does not continue the list above it. Check its indentation, and that every quote above it is closed."
 	case strings.Contains(problem, "did not find expected key"):
 		return "A key and a colon are expected here. Check the indentation of this line and the quotes of the line before it."
 	case strings.Contains(problem, "could not find expected ':'"):
