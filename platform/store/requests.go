@@ -1,0 +1,171 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/platform/ci"
+)
+
+const (
+	requestColumns = `q.id, q.repository_id, q.event, q.branch, q.tag, q.sha, q.message, q.config, q.merge_mode, q.created_by,
+	COALESCE(u.login, ''), q.state, q.result, q.reason, q.tries, q.next_try_at, q.created_at, q.finished_at, q.messages,
+	COALESCE(b.id, 0)`
+	requestTables = " FROM requests q LEFT JOIN users u ON u.id = q.created_by LEFT JOIN builds b ON b.request_id = q.id"
+)
+
+func scanRequest(row scanner) (ci.Request, error) {
+	var (
+		q        ci.Request
+		messages []byte
+		build    int64
+	)
+	err := row.Scan(&q.ID, &q.RepositoryID, &q.Event, &q.Branch, &q.Tag, &q.SHA, &q.Message, &q.Config, &q.MergeMode, &q.CreatedBy,
+		&q.CreatedByLogin, &q.State, &q.Result, &q.Reason, &q.Tries, into(&q.NextTry), into(&q.Created), into(&q.Finished), &messages, &build)
+	if err != nil {
+		return q, err
+	}
+	if build != 0 {
+		q.BuildIDs = []int64{build}
+	}
+	if q.State != ci.RequestPending {
+		q.NextTry = time.Time{}
+	}
+	q.Messages, err = decodeMessages(messages)
+	return q, err
+}
+
+var errNoRequest = fault.New(fault.NotFound, "There is no such request.")
+
+// CreateRequest stores a request. The same key in the same repository gives the request that is there, and created is false.
+func (s *Store) CreateRequest(ctx context.Context, n ci.NewRequest) (q ci.Request, created bool, err error) {
+	var key any
+	if n.Key != "" {
+		key = text(n.Key)
+	}
+	err = s.write(ctx, "store a request", func(ctx context.Context, c conn) error {
+		now := s.Now()
+		ids, err := list(ctx, c, scanID, `INSERT INTO requests (repository_id, idempotency_key, event, branch, tag, sha, message, config,
+				merge_mode, created_by, state, result, reason, messages, next_try_at, leased_until, created_at)
+			SELECT r.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', '', '', '[]', $11, $11, $11 FROM repositories r WHERE r.id = $1
+			ON CONFLICT (repository_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id`,
+			n.RepositoryID, key, n.Event, text(n.Branch), text(n.Tag), text(n.SHA), text(n.Message), text(n.Config),
+			n.MergeMode, n.CreatedBy, at(now))
+		if err != nil {
+			return err
+		}
+		if created = len(ids) == 1; created {
+			q, err = findRequest(ctx, c, n.RepositoryID, ids[0])
+			return err
+		}
+		if _, err := findRepository(ctx, c, n.RepositoryID, 0); err != nil {
+			return err
+		}
+		q, err = scanRequest(c.row(ctx, "SELECT "+requestColumns+requestTables+
+			" WHERE q.repository_id = $1 AND q.idempotency_key = $2", n.RepositoryID, key))
+		return found(err, errNoRequest)
+	})
+	return q, created, err
+}
+
+func scanID(row scanner) (id int64, err error) {
+	err = row.Scan(&id)
+	return id, err
+}
+
+func findRequest(ctx context.Context, c conn, repoID, id int64) (ci.Request, error) {
+	q, err := scanRequest(c.row(ctx, "SELECT "+requestColumns+requestTables+
+		" WHERE q.id = $1 AND q.repository_id = $2", id, repoID))
+	return q, found(err, errNoRequest)
+}
+
+// Request returns a request of a repository. [fault.NotFound] when it has no such request.
+func (s *Store) Request(ctx context.Context, repoID, id int64) (q ci.Request, err error) {
+	err = s.read(ctx, "find a request", func(ctx context.Context, c conn) error {
+		q, err = findRequest(ctx, c, repoID, id)
+		return err
+	})
+	return q, err
+}
+
+// Requests returns a page of requests, the newest first, and how many there are in all.
+func (s *Store) Requests(ctx context.Context, f ci.RequestFilter) (page []ci.Request, total int, err error) {
+	err = s.read(ctx, "list requests", func(ctx context.Context, c conn) error {
+		w := requestConditions(f)
+		if err := c.row(ctx, "SELECT count(*)"+requestTables+w.String(), w.args...).Scan(&total); err != nil {
+			return err
+		}
+		statement := "SELECT " + requestColumns + requestTables + w.String() + " ORDER BY q.id DESC" + w.page(f.Page)
+		page, err = list(ctx, c, scanRequest, statement, w.args...)
+		return err
+	})
+	return page, total, err
+}
+
+func requestConditions(f ci.RequestFilter) *where {
+	w := &where{}
+	if f.RepositoryID != 0 {
+		w.and("q.repository_id = ?", f.RepositoryID)
+	}
+	if f.State != "" {
+		w.and("q.state = ?", f.State)
+	}
+	if f.Result != "" {
+		w.and("q.result = ?", f.Result)
+	}
+	if f.WithoutBuilds {
+		w.and("b.id IS NULL")
+	}
+	return w
+}
+
+// ClaimRequest gives the oldest pending request that is due to the owner for the time of the lease, and counts the try. A
+// request whose owner does not finish it comes again when its lease has run out. ok is false when nothing is due.
+func (s *Store) ClaimRequest(ctx context.Context, owner string, lease time.Duration) (q ci.Request, ok bool, err error) {
+	err = s.write(ctx, "claim a request", func(ctx context.Context, c conn) error {
+		now := s.Now()
+		claimed, err := list(ctx, c, scanRepoAndID, `UPDATE requests SET tries = tries + 1, owner = $2, leased_until = $3
+			WHERE id = (SELECT id FROM requests WHERE state = 'pending' AND next_try_at <= $1 AND leased_until <= $1
+				ORDER BY id LIMIT 1 {{skip locked}}) RETURNING repository_id, id`, at(now), text(owner), at(now.Add(lease)))
+		if ok = len(claimed) == 1; err != nil || !ok {
+			return err
+		}
+		q, err = findRequest(ctx, c, claimed[0][0], claimed[0][1])
+		return err
+	})
+	return q, ok, err
+}
+
+func scanRepoAndID(row scanner) (v [2]int64, err error) {
+	err = row.Scan(&v[0], &v[1])
+	return v, err
+}
+
+// errLostRequest is the answer to an owner whose lease ran out.
+var errLostRequest = fault.New(fault.Conflict, "This request is worked on elsewhere, or was finished.")
+
+// PostponeRequest notes why a try did not succeed and when the next one is due. [fault.Conflict] when the try is not the
+// current one.
+func (s *Store) PostponeRequest(ctx context.Context, id int64, tries int, after time.Duration, reason string) error {
+	return s.write(ctx, fmt.Sprintf("postpone request %d", id), func(ctx context.Context, c conn) error {
+		now := s.Now()
+		changed, err := c.exec(ctx, `UPDATE requests SET reason = $3, next_try_at = $4, leased_until = $5, owner = ''
+			WHERE id = $1 AND tries = $2 AND state = 'pending'`, id, tries, text(reason), at(now.Add(after)), at(now))
+		return missed(changed, err, errLostRequest)
+	})
+}
+
+// RejectRequest finishes a request without a build. [fault.Conflict] when the try is not the current one.
+func (s *Store) RejectRequest(ctx context.Context, id int64, tries int, reason string, messages []ci.ConfigMessage) error {
+	encoded, err := encodeMessages(messages)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, fmt.Sprintf("reject request %d", id), func(ctx context.Context, c conn) error {
+		changed, err := c.exec(ctx, `UPDATE requests SET state = 'finished', result = 'rejected', reason = $3, messages = $4,
+			finished_at = $5, owner = '' WHERE id = $1 AND tries = $2 AND state = 'pending'`, id, tries, text(reason), encoded, at(s.Now()))
+		return missed(changed, err, errLostRequest)
+	})
+}
