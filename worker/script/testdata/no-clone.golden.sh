@@ -1,0 +1,73 @@
+#!/bin/bash
+# The script of job 12.3 of acme/app, made by Headrace.
+# It ends with 0 = passed, 1 = failed, 2 = errored: the job could not be set up.
+# shellcheck disable=SC1090,SC1091,SC2016,SC2034,SC2317,SC2319
+
+# (runtime.sh)
+
+# ==== The job ====
+# In braces, so that bash reads all of it before it runs any of it.
+{
+
+# ---- Built-in variables ----
+export CI=true
+export TRAVIS=true
+export CONTINUOUS_INTEGRATION=true
+export HEADRACE=true
+export PAGER=cat
+export DEBIAN_FRONTEND=noninteractive
+export GIT_TERMINAL_PROMPT=0
+export TRAVIS_ALLOW_FAILURE=false
+export TRAVIS_BRANCH=main
+export TRAVIS_BUILD_ID=33
+export TRAVIS_BUILD_NUMBER=12
+export TRAVIS_BUILD_STAGE_NAME=Test
+export TRAVIS_COMMIT=0123456789abcdef0123456789abcdef01234567
+export TRAVIS_COMMIT_MESSAGE='Turn the wheel'\''s gate
+
+It was $STUCK.'
+export TRAVIS_COMMIT_RANGE=aaa...bbb
+export TRAVIS_EVENT_TYPE=push
+export TRAVIS_JOB_ID=71
+export TRAVIS_JOB_NAME=''
+export TRAVIS_JOB_NUMBER=12.3
+export TRAVIS_LANGUAGE=cpp
+export TRAVIS_OS_NAME=linux
+export TRAVIS_DIST=''
+export TRAVIS_PULL_REQUEST=false
+export TRAVIS_REPO_PRIVATE=false
+export TRAVIS_REPO_SLUG=acme/app
+export TRAVIS_SECURE_ENV_VARS=false
+export TRAVIS_JOB_RESTARTED=false
+export TRAVIS_JOB_RESTARTED_BY=''
+export TRAVIS_TAG=''
+export TRAVIS_TEST_RESULT=''
+export TRAVIS_ROOT=/
+export TRAVIS_JOB_WEB_URL=https://ci.mill.example/r/acme/app/jobs/12.3 TRAVIS_BUILD_WEB_URL=https://ci.mill.example/r/acme/app/builds/12
+export TRAVIS_HOME=$HOME TRAVIS_TMPDIR=$headrace_tmp
+export TRAVIS_BUILD_DIR=$HOME/build/acme/app
+case $(uname -m) in
+  x86_64) TRAVIS_CPU_ARCH=amd64 ;;
+  aarch64) TRAVIS_CPU_ARCH=arm64 ;;
+  *) TRAVIS_CPU_ARCH=$(uname -m) ;;
+esac
+export TRAVIS_CPU_ARCH TRAVIS_ARCH=$TRAVIS_CPU_ARCH
+
+# ---- checkout ----
+headrace_phase=checkout
+headrace_say 'git.clone is false: nothing is cloned.'
+headrace_enter "$TRAVIS_BUILD_DIR"
+
+# ---- language ----
+headrace_phase=language
+export CXX=clang++ CC=clang TRAVIS_COMPILER=clang
+headrace_announce clang++ --version
+
+# ---- script ----
+headrace_phase=script
+headrace_start '' './configure && make && make test'
+eval "$TRAVIS_CMD"
+headrace_end $?
+TRAVIS_TEST_RESULT=$headrace_result
+exit "$headrace_result"
+}

@@ -1,0 +1,124 @@
+#!/bin/bash
+# The script of job 12.3 of acme/app, made by Headrace.
+# It ends with 0 = passed, 1 = failed, 2 = errored: the job could not be set up.
+# shellcheck disable=SC1090,SC1091,SC2016,SC2034,SC2317,SC2319
+
+# (runtime.sh)
+
+# ==== The job ====
+# In braces, so that bash reads all of it before it runs any of it.
+{
+
+# ---- What this version does not do ----
+headrace_say 'cache: bundler: nothing is kept between builds yet by this version of Headrace.'
+
+# ---- Built-in variables ----
+export CI=true
+export TRAVIS=true
+export CONTINUOUS_INTEGRATION=true
+export HEADRACE=true
+export PAGER=cat
+export DEBIAN_FRONTEND=noninteractive
+export GIT_TERMINAL_PROMPT=0
+export TRAVIS_ALLOW_FAILURE=false
+export TRAVIS_BRANCH=main
+export TRAVIS_BUILD_ID=33
+export TRAVIS_BUILD_NUMBER=12
+export TRAVIS_BUILD_STAGE_NAME=Test
+export TRAVIS_COMMIT=0123456789abcdef0123456789abcdef01234567
+export TRAVIS_COMMIT_MESSAGE='Turn the wheel'\''s gate
+
+It was $STUCK.'
+export TRAVIS_COMMIT_RANGE=aaa...bbb
+export TRAVIS_EVENT_TYPE=push
+export TRAVIS_JOB_ID=71
+export TRAVIS_JOB_NAME=''
+export TRAVIS_JOB_NUMBER=12.3
+export TRAVIS_LANGUAGE=ruby
+export TRAVIS_OS_NAME=linux
+export TRAVIS_DIST=''
+export TRAVIS_PULL_REQUEST=false
+export TRAVIS_REPO_PRIVATE=false
+export TRAVIS_REPO_SLUG=acme/app
+export TRAVIS_SECURE_ENV_VARS=false
+export TRAVIS_JOB_RESTARTED=false
+export TRAVIS_JOB_RESTARTED_BY=''
+export TRAVIS_TAG=''
+export TRAVIS_TEST_RESULT=''
+export TRAVIS_ROOT=/
+export TRAVIS_JOB_WEB_URL=https://ci.mill.example/r/acme/app/jobs/12.3 TRAVIS_BUILD_WEB_URL=https://ci.mill.example/r/acme/app/builds/12
+export TRAVIS_HOME=$HOME TRAVIS_TMPDIR=$headrace_tmp
+export TRAVIS_BUILD_DIR=$HOME/build/acme/app
+case $(uname -m) in
+  x86_64) TRAVIS_CPU_ARCH=amd64 ;;
+  aarch64) TRAVIS_CPU_ARCH=arm64 ;;
+  *) TRAVIS_CPU_ARCH=$(uname -m) ;;
+esac
+export TRAVIS_CPU_ARCH TRAVIS_ARCH=$TRAVIS_CPU_ARCH
+
+# ---- checkout ----
+headrace_phase=checkout
+headrace_enter "$HOME"/build/acme
+headrace_start git.checkout.1 'headrace_clone https://git.mill.example/acme/app.git app main --depth=50' 'git clone --depth=50 --branch=main https://git.mill.example/acme/app.git app'
+travis_retry eval "$TRAVIS_CMD"
+headrace_end $?
+headrace_start git.checkout.2 'cd app'
+eval "$TRAVIS_CMD"
+headrace_end $?
+if ! git cat-file -e '0123456789abcdef0123456789abcdef01234567^{commit}' 2>/dev/null; then
+  headrace_start git.checkout.3 'headrace_need_commit 0123456789abcdef0123456789abcdef01234567 --depth=50' 'git fetch origin 0123456789abcdef0123456789abcdef01234567'
+  travis_retry eval "$TRAVIS_CMD"
+  headrace_end $?
+fi
+headrace_start git.checkout.4 'git checkout -qf 0123456789abcdef0123456789abcdef01234567'
+eval "$TRAVIS_CMD"
+headrace_end $?
+if [[ -f .gitmodules ]]; then
+  headrace_start git.checkout.5 'git submodule update --init --recursive'
+  travis_retry eval "$TRAVIS_CMD"
+  headrace_end $?
+fi
+
+# ---- language ----
+headrace_phase=language
+export TRAVIS_RUBY_VERSION=3.2
+headrace_has rvm || [[ ! -s "$HOME/.rvm/scripts/rvm" ]] || . "$HOME/.rvm/scripts/rvm"
+headrace_has rvm || [[ ! -s /usr/local/rvm/scripts/rvm ]] || . /usr/local/rvm/scripts/rvm
+if headrace_has rvm; then
+  headrace_start language.1 'rvm use 3.2 --install --binary --fuzzy'
+  eval "$TRAVIS_CMD"
+  headrace_end $?
+else
+  headrace_say 'rvm: 3.2 was asked for, and rvm is not on this machine. The version that it has is used.'
+fi
+if [[ -f 'gemfiles/rails 7.gemfile' ]]; then export BUNDLE_GEMFILE=$PWD/'gemfiles/rails 7.gemfile'; else headrace_stop 'gemfile: gemfiles/rails 7.gemfile is not in the repository. The job stops here: errored.'; fi
+headrace_announce ruby --version
+headrace_announce gem --version
+headrace_announce bundle --version
+
+# ---- install ----
+headrace_phase=install
+if [[ -n ${BUNDLE_GEMFILE:-} && -f $BUNDLE_GEMFILE.lock ]]; then
+  headrace_start install.1 'bundle install --jobs=3 --retry=3 --deployment --path=${BUNDLE_PATH:-vendor/bundle}'
+  travis_retry eval "$TRAVIS_CMD"
+  headrace_end $?
+elif [[ -n ${BUNDLE_GEMFILE:-} ]]; then
+  headrace_start install.1 'bundle install --jobs=3 --retry=3 --path=${BUNDLE_PATH:-vendor/bundle}'
+  travis_retry eval "$TRAVIS_CMD"
+  headrace_end $?
+fi
+
+# ---- script ----
+headrace_phase=script
+if [[ -n ${BUNDLE_GEMFILE:-} ]]; then
+  headrace_start '' 'bundle exec rake'
+  eval "$TRAVIS_CMD"
+  headrace_end $?
+else
+  headrace_start '' 'rake'
+  eval "$TRAVIS_CMD"
+  headrace_end $?
+fi
+TRAVIS_TEST_RESULT=$headrace_result
+exit "$headrace_result"
+}
