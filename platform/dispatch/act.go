@@ -1,0 +1,85 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/platform/ci"
+)
+
+// CancelBuild cancels what is left of a build. by is a login.
+func (d *Dispatch) CancelBuild(ctx context.Context, buildID int64, by string) error {
+	moved, runs, err := d.store.CancelBuild(ctx, buildID, by)
+	return d.canceled(ctx, moved, runs, by, err)
+}
+
+// CancelJob cancels a job that has not ended. by is a login.
+func (d *Dispatch) CancelJob(ctx context.Context, jobID int64, by string) error {
+	moved, runs, err := d.store.CancelJob(ctx, jobID, by)
+	return d.canceled(ctx, moved, runs, by, err)
+}
+
+// RestartBuild begins a new attempt of every job of a build that has ended, or of those that did not pass. by is a login.
+func (d *Dispatch) RestartBuild(ctx context.Context, buildID int64, by string, onlyNotPassed bool) error {
+	moved, err := d.store.RestartBuild(ctx, buildID, by, onlyNotPassed)
+	return d.moved(ctx, moved, err)
+}
+
+// RestartJob begins a new attempt of a job that has ended. by is a login.
+func (d *Dispatch) RestartJob(ctx context.Context, jobID int64, by string) error {
+	moved, err := d.store.RestartJob(ctx, jobID, by)
+	return d.moved(ctx, moved, err)
+}
+
+// canceled has the workers told, and everybody else. What the workers miss they hear in the answer to a heartbeat.
+func (d *Dispatch) canceled(ctx context.Context, moved []ci.Moved, runs []ci.CanceledRun, by string, err error) error {
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		select {
+		case d.cancels <- broker.Cancel{JobID: r.JobID, Attempt: r.Attempt, Run: r.Run, Reason: "Canceled by " + by + "."}:
+		default:
+			d.log.WarnContext(ctx, "too many cancels wait to be sent; the worker hears of this one by its heartbeat", "job_id", r.JobID)
+		}
+	}
+	return d.moved(ctx, moved, nil)
+}
+
+// moved announces what was changed and wakes the queue: there may be room now, or something to do.
+func (d *Dispatch) moved(ctx context.Context, moved []ci.Moved, err error) error {
+	if err != nil {
+		return err
+	}
+	d.announce.Announce(ctx, ci.Changes(moved...)...)
+	d.Wake()
+	return nil
+}
+
+// sendCancels publishes cancel messages until ctx ends.
+func (d *Dispatch) sendCancels(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case c := <-d.cancels:
+			if err := d.sendCancel(ctx, c); err != nil && ctx.Err() == nil {
+				d.log.WarnContext(ctx, "a cancel could not be sent; the worker hears of it by its heartbeat", "job_id", c.JobID, "attempt", c.Attempt, "err", err)
+			}
+		}
+	}
+}
+
+func (d *Dispatch) sendCancel(ctx context.Context, c broker.Cancel) error {
+	ctx, cancel := context.WithTimeout(ctx, d.config.PublishTime)
+	defer cancel()
+	m, err := broker.Encode(broker.CommandsExchange, "", broker.TypeCancel, c)
+	if err != nil {
+		return err
+	}
+	if err := d.carrier.Publish(ctx, m); !errors.Is(err, broker.ErrUnroutable) {
+		return err
+	}
+	return nil // no worker listens, so none runs it
+}

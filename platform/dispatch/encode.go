@@ -1,0 +1,88 @@
+package dispatch
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/platform/ci"
+)
+
+// statesPerAttempt is how far apart the counters of state reports of two attempts begin.
+const statesPerAttempt = 1000
+
+// encode makes the message that offers an attempt to the workers. It holds no secret.
+func (d *Dispatch) encode(q ci.QueuedJob) ([]byte, error) {
+	m, err := d.message(q).Message()
+	return m.Body, err
+}
+
+func (d *Dispatch) message(q ci.QueuedJob) broker.Job {
+	j, b, r := q.Job, q.Build, q.Repository
+	web := d.config.WebURL()
+	m := broker.Job{
+		Type:  broker.TypeJob,
+		Queue: j.Queue,
+		Job: broker.JobDetails{
+			ID: j.ID, Number: j.Number(), Commit: b.Commit.SHA, CommitMessage: b.Commit.Message, Branch: b.Branch, Tag: b.Tag,
+			PullRequest: false, State: string(ci.Queued), SecureEnvEnabled: b.Event != ci.EventPullRequest,
+			QueuedAt: j.QueuedAt.UTC().Truncate(time.Second), AllowFailure: j.AllowFailure, StageName: j.StageName, Name: j.Name, RestartedBy: j.RestartedBy,
+		},
+		Source:     broker.Source{ID: b.ID, Number: strconv.FormatInt(b.Number, 10), EventType: string(b.Event)},
+		Repository: broker.Repository{ID: r.ID, Slug: r.Slug, SourceURL: publicURL(r), DefaultBranch: r.DefaultBranch, Private: r.Private},
+		Config:     json.RawMessage(j.Config),
+		EnvVars:    []broker.EnvVar{},
+		Timeouts:   broker.Timeouts{HardLimit: seconds(d.config.JobTimeout), LogSilence: seconds(d.config.LogSilence)},
+		Meta:       broker.JobMeta{StateUpdateCount: j.Attempt * statesPerAttempt},
+		Host:       host(web),
+		Headrace:   &broker.JobExtra{Attempt: j.Attempt, LogLimit: d.config.LogLimit},
+	}
+	if len(m.Config) == 0 || string(m.Config) == "null" {
+		m.Config = json.RawMessage("{}")
+	}
+	if b.Event == ci.EventPullRequest {
+		m.Job.PullRequest, m.Job.Ref = b.PullNumber, b.Commit.Ref
+	}
+	if web != "" {
+		m.Headrace.WebURL = fmt.Sprintf("%s/r/%s/jobs/%s", web, r.Slug, j.Number())
+		m.Headrace.BuildURL = fmt.Sprintf("%s/r/%s/builds/%d", web, r.Slug, b.Number)
+	}
+	return m
+}
+
+// publicURL is where the worker fetches from. The short form of ssh has no password to leave out.
+func publicURL(r ci.Repository) string {
+	if u := r.PublicURL(); u != "" {
+		return withSSHUser(r.SourceURL, u)
+	}
+	return r.SourceURL
+}
+
+// withSSHUser puts the user of an ssh address back: it says which account to ask, and is no secret.
+func withSSHUser(source, public string) string {
+	u, err := url.Parse(source)
+	if err != nil || u.Scheme != "ssh" || u.User == nil {
+		return public
+	}
+	u.User = url.User(u.User.Username())
+	return u.String()
+}
+
+func seconds(d time.Duration) *int {
+	if d <= 0 {
+		return nil
+	}
+	n := int(d / time.Second)
+	return &n
+}
+
+func host(web string) string {
+	u, err := url.Parse(web)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
