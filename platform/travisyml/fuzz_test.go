@@ -3,6 +3,7 @@ package travisyml
 import (
 	"encoding/json"
 	"testing"
+	"time"
 )
 
 func FuzzLoad(f *testing.F) {
@@ -19,7 +20,11 @@ func FuzzLoad(f *testing.F) {
 	limits := Limits{Bytes: 16 << 10, Aliases: 5000, Jobs: 50}
 	f.Fuzz(func(t *testing.T, text []byte, kind, branch, message string) {
 		r := Request{Type: kind, Branch: branch, CommitMessage: message, Env: map[string]string{branch: message}}
+		start := time.Now()
 		c, plan, err := Load("f", text, nil, r, limits)
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("took %s", took)
+		}
 		if err != nil {
 			return
 		}

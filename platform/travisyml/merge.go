@@ -23,11 +23,14 @@ const (
 )
 
 // Merge lays overrides over a base. Each override is more important than the
-// base and than the overrides before it. The trees are merged as written,
-// before any key is understood.
+// base and than the overrides before it; one without a document changes
+// nothing. The trees are merged as written, before any key is understood.
 func Merge(base *Document, overrides ...Fragment) (*Document, error) {
 	root := base.root
 	for _, o := range overrides {
+		if o.Document == nil {
+			continue
+		}
 		mode := strings.ReplaceAll(o.Mode, "-", "_")
 		switch mode {
 		case "":

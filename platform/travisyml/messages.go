@@ -1,10 +1,12 @@
 package travisyml
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 )
 
 // Level says how serious a message is.
@@ -44,8 +46,10 @@ func newMessage(level Level, key, code string, at position, a args) Message {
 	if key == "" {
 		key = "root"
 	}
-	if a == nil {
-		a = args{}
+	for name, value := range a {
+		if n, ok := value.(*node); ok {
+			a[name] = argument(n)
+		}
 	}
 	return Message{
 		Level: level, Key: key, Code: code, Args: a, Text: sentence(key, code, a),
@@ -53,11 +57,22 @@ func newMessage(level Level, key, code string, at position, a args) Message {
 	}
 }
 
+// maxArgument is the longest value, in bytes of JSON, that a message repeats.
+const maxArgument = 1000
+
+// argument returns a value as JSON, or the start of it when it is long.
+func argument(n *node) any {
+	if text := n.json(); len(text) <= maxArgument {
+		return json.RawMessage(text)
+	}
+	return show(string(n.json()))
+}
+
 // sentence words a message. The argument names are those of the original
 // service, so that tools written for it read ours.
 func sentence(key, code string, a args) string {
 	if form, ok := sentences()[code]; ok {
-		return form(where(key), a)
+		return capital(form(where(key), a))
 	}
 	names := make([]string, 0, len(a))
 	for name := range a {
@@ -69,6 +84,14 @@ func sentence(key, code string, a args) string {
 		parts = append(parts, name+": "+show(a[name]))
 	}
 	return fmt.Sprintf("%s%s (%s).", where(key), code, strings.Join(parts, ", "))
+}
+
+// capital writes the first letter large.
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 func where(key string) string {
@@ -84,8 +107,8 @@ func show(v any) string {
 	switch t := v.(type) {
 	case string:
 		text = t
-	case *node:
-		text = string(t.json())
+	case json.RawMessage:
+		text = string(t)
 	default:
 		text = fmt.Sprint(t)
 	}
@@ -97,7 +120,7 @@ func show(v any) string {
 }
 
 // sentences holds the wording of every code.
-func sentences() map[string]func(where string, a args) string {
+var sentences = sync.OnceValue(func() map[string]func(where string, a args) string {
 	f := func(format string, names ...string) func(string, args) string {
 		return func(where string, a args) string {
 			values := make([]any, len(names))
@@ -123,7 +146,7 @@ func sentences() map[string]func(where string, a args) string {
 		"find_value":         f("the value %q is not known and is read as %q. Write %[2]q.", "original", "value"),
 		"invalid_condition":  f("the condition %q cannot be read, so it counts as false.", "condition"),
 		"invalid_env_var":    f("%q is not a list of NAME=value pairs and is left out. Quote values that hold spaces.", "value"),
-		"invalid_format":     f("%q does not have the form that is expected here.", "value"),
+		"invalid_format":     f("%q is not a version. Write it like \"~> 1.0\".", "value"),
 		"invalid_secure":     f("the encrypted value is not base64, so it cannot be decrypted. Encrypt it again."),
 		"invalid_type":       f("expected %s but found %s: %s.", "expected", "actual", "value"),
 		"more_messages":      f("%s more messages about this file are not shown. Resolve the ones above first.", "count"),
@@ -143,7 +166,7 @@ func sentences() map[string]func(where string, a args) string {
 		"unknown_value":      f("the value %q is not known.", "value"),
 		"unknown_var":        f("the variable %q is not known in a template.", "var"),
 	}
-}
+})
 
 // maxMessages is how many messages of one step are kept.
 const maxMessages = 500

@@ -20,39 +20,41 @@ func mustReadSchema(text string) *schemas {
 		out:    &schemas{maps: map[string]*mapSchema{}, enums: map[string]*enumSchema{}, words: map[string]bool{}},
 		bodies: map[string][]string{}, heads: map[string][]string{},
 	}
-	var names []string
-	var body *[]string
-	var blocks []struct {
-		head []string
-		body *[]string
+	for _, b := range schemaBlocks(text) {
+		name := b.head[1]
+		if b.head[0] == "enum" {
+			r.out.enums[name] = readEnum(b.head[2:], b.body)
+			continue
+		}
+		r.heads[name], r.bodies[name] = b.head[2:], b.body
+		r.out.maps[name] = &mapSchema{name: name}
 	}
+	for _, m := range r.out.maps {
+		r.fill(m)
+	}
+	return r.out
+}
+
+// schemaBlock is a head line with the indented lines under it.
+type schemaBlock struct {
+	head []string
+	body []string
+}
+
+func schemaBlocks(text string) []schemaBlock {
+	var blocks []schemaBlock
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
 		switch {
-		case len(words) == 0 || words[0] == "#" || strings.HasPrefix(words[0], "#"):
+		case len(words) == 0 || strings.HasPrefix(words[0], "#"):
 		case line[0] != ' ':
-			body = &[]string{}
-			blocks = append(blocks, struct {
-				head []string
-				body *[]string
-			}{words, body})
+			blocks = append(blocks, schemaBlock{head: words})
 		default:
-			*body = append(*body, strings.TrimSpace(line))
+			last := &blocks[len(blocks)-1]
+			last.body = append(last.body, strings.TrimSpace(line))
 		}
 	}
-	for _, b := range blocks {
-		if b.head[0] == "enum" {
-			r.out.enums[b.head[1]] = readEnum(b.head[2:], *b.body)
-			continue
-		}
-		names = append(names, b.head[1])
-		r.heads[b.head[1]], r.bodies[b.head[1]] = b.head[2:], *b.body
-		r.out.maps[b.head[1]] = &mapSchema{name: b.head[1]}
-	}
-	for _, name := range names {
-		r.fill(r.out.maps[name])
-	}
-	return r.out
+	return blocks
 }
 
 func readEnum(options, lines []string) *enumSchema {
@@ -88,6 +90,7 @@ func (r *schemaReader) fill(m *mapSchema) {
 	m.index, m.aliases = map[string]int{}, map[string]string{}
 	r.fields(m, r.bodies[m.name], m.name == "root")
 	for _, f := range m.fields {
+		delete(m.aliases, f.name) // a key of its own here
 		m.words = append(m.words, f.name)
 		r.out.words[f.name] = true
 	}
