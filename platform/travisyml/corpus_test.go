@@ -19,6 +19,10 @@ import (
 // only rises.
 const corpusFloor = 320
 
+// messagesFloor is how many files of the corpus give messages of the same
+// levels, keys and codes as expected. It only rises.
+const messagesFloor = 308
+
 // corpusDeadline is how long one file may take in all its contexts.
 const corpusDeadline = 20 * time.Second
 
@@ -32,16 +36,8 @@ type expectation struct {
 	Jobs     []map[string]any           `json:"jobs"`
 	Limit    bool                       `json:"import_limit_exceeded"`
 	Imports  []string                   `json:"imports"`
-	Config   struct {
-		Branches   any  `json:"branches"`
-		FastFinish bool `json:"fast_finish"`
-	} `json:"config"`
-	Messages []struct {
-		Level Level          `json:"level"`
-		Key   string         `json:"key"`
-		Code  string         `json:"code"`
-		Args  map[string]any `json:"args"`
-	} `json:"messages"`
+	Config   map[string]any             `json:"config"`
+	Messages []Message                  `json:"messages"`
 }
 
 type expectedContext struct {
@@ -85,7 +81,7 @@ func TestCorpus(t *testing.T) {
 	})
 	line := fmt.Sprintf("travisyml corpus: %d of %d files expand exactly as expected", exact, total)
 	t.Log(line)
-	fmt.Println(line)
+	fmt.Fprintln(os.Stdout, line)
 	if exact < corpusFloor {
 		t.Errorf("%s, fewer than the %d of before", line, corpusFloor)
 	}
@@ -154,6 +150,9 @@ func compareFile(text []byte, slug string, want *expectation) string {
 		return fmt.Sprintf("ok is %v, want %v: %v", err == nil, want.OK, err)
 	}
 	c, _ := Normalise(d)
+	if diff := compareConfig(c, want); diff != "" {
+		return diff
+	}
 	for name, request := range corpusRequests(slug) {
 		expected := want.Contexts[name]
 		// The filters of a whole build come before expansion; the
@@ -190,9 +189,28 @@ func compareFile(text []byte, slug string, want *expectation) string {
 			return fmt.Sprintf("%s: stages (-want +got):\n%s", name, diff)
 		}
 	}
-	plan, err := Expand(c, corpusRequests(slug)["push"], Limits{Jobs: corpusJobs})
-	if err == nil && plan.Skip == "" && plan.FastFinish != want.Config.FastFinish {
-		return "fast_finish differs"
+	return ""
+}
+
+// compareConfig compares the sections of the whole configuration that the
+// expectations hold.
+func compareConfig(c *Config, want *expectation) string {
+	text, err := c.JSON()
+	if err != nil {
+		return err.Error()
+	}
+	var got map[string]any
+	if err := json.Unmarshal(text, &got); err != nil {
+		return err.Error()
+	}
+	hashSecrets(got)
+	if jobs, ok := got["jobs"].(map[string]any); ok {
+		got["fast_finish"] = jobs["fast_finish"]
+	}
+	for _, key := range []string{"notifications", "branches", "fast_finish", "stages", "if"} {
+		if diff := cmp.Diff(want.Config[key], got[key]); diff != "" {
+			return fmt.Sprintf("config.%s (-want +got):\n%s", key, diff)
+		}
 	}
 	return ""
 }

@@ -49,7 +49,8 @@ func (n *normaliser) list(s *schema, v *node, key string) *node {
 // change, then one that fits after changes.
 func (n *normaliser) choice(s *schema, v *node, key string) *node {
 	for _, alt := range s.alts {
-		if v.scalar() && alt.shape != freeShape && alt.fits(v) {
+		plain := v.scalar() || v.secure() && alt.shape == secureShape
+		if plain && alt.shape != freeShape && alt.fits(v) {
 			return n.value(alt, v, key)
 		}
 	}
@@ -129,10 +130,10 @@ func (n *normaliser) scalar(s *schema, v *node, key string) *node {
 	if v.kind == listKind {
 		return n.pick(s, v, key)
 	}
-	switch s.shape {
-	case secureShape:
+	if s.shape == secureShape {
 		return n.secure(s, v, key)
-	case enumShape:
+	}
+	if s.shape == enumShape {
 		return n.enum(s.enum, v, key)
 	}
 	out := s.cast(v)

@@ -1,0 +1,74 @@
+package travisyml
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// TestCorpusMessages counts the files whose messages have the levels, keys
+// and codes that are expected. Files with imports are left out.
+func TestCorpusMessages(t *testing.T) {
+	t.Parallel()
+	folder := corpusFolder(t)
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agree, total := 0, 0
+	for _, entry := range entries {
+		var want expectation
+		if err := json.Unmarshal(readFile(t, filepath.Join(folder, entry.Name(), "expected.json")), &want); err != nil {
+			t.Fatal(err)
+		}
+		if !want.OK || want.Limit || len(want.Imports) > 0 {
+			continue
+		}
+		total++
+		text := readFile(t, filepath.Join(folder, entry.Name(), "travis.yml"))
+		slug := corpusSlug(string(readFile(t, filepath.Join(folder, entry.Name(), "source.txt"))))
+		got, expected := kinds(pushMessages(t, text, slug)), kinds(want.Messages)
+		if slices.Equal(got, expected) {
+			agree++
+		} else if testing.Verbose() {
+			t.Logf("%s: messages %q, want %q", entry.Name(), got, expected)
+		}
+	}
+	line := fmt.Sprintf("travisyml corpus: %d of %d files give the same messages", agree, total)
+	t.Log(line)
+	fmt.Fprintln(os.Stdout, line)
+	if agree < messagesFloor {
+		t.Errorf("%s, fewer than the %d of before", line, messagesFloor)
+	}
+}
+
+// pushMessages returns the messages of every step for a push.
+func pushMessages(t *testing.T, text []byte, slug string) []Message {
+	t.Helper()
+	d, msgs, err := Parse(".travis.yml", text, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, more := Normalise(d)
+	e := newExpansion(c, corpusRequests(slug)["push"], Limits{Jobs: corpusJobs})
+	if _, _, err := e.run(); err != nil {
+		t.Fatal(err)
+	}
+	return slices.Concat(msgs, more, e.msgs)
+}
+
+// kinds returns the different kinds of messages, without those that only we
+// give.
+func kinds(msgs []Message) []string {
+	var out []string
+	for _, kind := range codes(slices.DeleteFunc(msgs, func(m Message) bool { return m.Code == "not_supported" })) {
+		if !slices.Contains(out, kind) {
+			out = append(out, kind)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
