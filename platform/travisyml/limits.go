@@ -30,7 +30,7 @@ const (
 	planPairs = 2_000_000
 	// maxWork bounds the comparisons of jobs with the entries of exclude and
 	// allow_failures, and the data that conditions see.
-	maxWork = 20_000_000
+	maxWork = 10_000_000
 )
 
 func (l Limits) withDefaults() Limits {
