@@ -111,7 +111,7 @@ type where struct {
 func (w *where) and(condition string, args ...any) {
 	for _, arg := range args {
 		w.args = append(w.args, arg)
-		condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(w.args)), 1)
+		condition = strings.Replace(condition, "?", placeholder(len(w.args)), 1)
 	}
 	w.parts = append(w.parts, condition)
 }
@@ -130,6 +130,9 @@ func (w *where) page(p ci.Page) string {
 	w.args = append(w.args, p.Limit, p.Offset)
 	return fmt.Sprintf(" LIMIT $%d OFFSET $%d", len(w.args)-1, len(w.args))
 }
+
+// placeholder is argument n in a statement.
+func placeholder(n int) string { return fmt.Sprintf("$%d", n) }
 
 // tuples returns "($1, $2), ($3, $4)": n rows of so many columns, counted from first.
 func tuples(n, columns, first int) string {

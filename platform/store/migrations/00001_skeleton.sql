@@ -206,6 +206,7 @@ CREATE INDEX attempts_owned ON attempts (worker_id) WHERE state IN ('received', 
 CREATE TABLE outbox (
   id {{pk}},
   job_id BIGINT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  attempt INTEGER NOT NULL,
   queue TEXT NOT NULL,
   tries INTEGER NOT NULL DEFAULT 0,
   last_error TEXT NOT NULL DEFAULT '',

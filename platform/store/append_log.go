@@ -1,0 +1,204 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/platform/ci"
+)
+
+// attemptKey names an attempt.
+type attemptKey struct {
+	job    int64
+	number int
+}
+
+// logOwner is the attempt that a log belongs to.
+type logOwner struct {
+	attemptKey
+	run               string
+	state             ci.State
+	reason            ci.Reason
+	repository, build int64
+}
+
+// over: nobody writes the log of this attempt any more.
+func (o logOwner) over() bool {
+	return o.state.Final() && (o.run == "" || o.reason == ci.ReasonWorkerLost)
+}
+
+func logOwners(ctx context.Context, c conn, jobs []int64) (map[attemptKey]logOwner, error) {
+	all, err := list(ctx, c, func(row scanner) (o logOwner, err error) {
+		err = row.Scan(&o.job, &o.number, &o.run, &o.state, &o.reason, &o.repository, &o.build)
+		return o, err
+	}, `SELECT a.job_id, a.number, a.run, a.state, a.reason, j.repository_id, j.build_id
+		FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE a.job_id {{ints $1}}`, ids(jobs))
+	index := make(map[attemptKey]logOwner, len(all))
+	for _, o := range all {
+		index[o.attemptKey] = o
+	}
+	return index, err
+}
+
+func (o logOwner) stored(l *logRow) ci.LogStored {
+	return ci.LogStored{
+		JobID: o.job, RepositoryID: o.repository, BuildID: o.build, Attempt: o.number, Run: o.run,
+		Next: l.own[ci.LogWorker].next, Closed: l.closed,
+	}
+}
+
+// AppendLog stores parts that workers sent, of any number of logs at once, and answers for each log how far it is stored
+// without a gap. Parts that are stored already change nothing; parts beyond a gap count once it is filled. Parts of a run
+// that the attempt does not belong to are refused; after the log is closed nothing is stored.
+func (s *Store) AppendLog(ctx context.Context, parts []ci.LogPart) (answers []ci.LogStored, err error) {
+	batches, err := byAttempt(parts)
+	if err != nil || len(batches) == 0 {
+		return nil, err
+	}
+	err = s.write(ctx, "store parts of logs", func(ctx context.Context, c conn) error {
+		answers, err = s.appendLogs(ctx, c, batches)
+		return err
+	})
+	return answers, err
+}
+
+// logBatch is the parts of one run of one attempt, in order and without doubles.
+type logBatch struct {
+	attemptKey
+	run   string
+	parts []ci.LogPart
+}
+
+func byAttempt(parts []ci.LogPart) ([]*logBatch, error) {
+	type key struct {
+		attemptKey
+		run string
+	}
+	index := map[key]*logBatch{}
+	var all []*logBatch
+	for _, p := range parts {
+		if p.Source != ci.LogWorker || p.Number < 0 {
+			return nil, fault.New(fault.Invalid, "Part %d of source %d of the log of job %d is not one that a worker writes.", p.Number, p.Source, p.JobID)
+		}
+		p.Content = p.Content[:min(len(p.Content), MostLogPart)]
+		k := key{attemptKey{p.JobID, p.Attempt}, p.Run}
+		if index[k] == nil {
+			index[k] = &logBatch{attemptKey: k.attemptKey, run: p.Run}
+			all = append(all, index[k])
+		}
+		index[k].parts = append(index[k].parts, p)
+	}
+	for _, b := range all {
+		slices.SortStableFunc(b.parts, func(x, y ci.LogPart) int { return cmp.Compare(x.Number, y.Number) })
+		b.parts = slices.CompactFunc(b.parts, func(x, y ci.LogPart) bool { return x.Number == y.Number })
+	}
+	return all, nil
+}
+
+func (s *Store) appendLogs(ctx context.Context, c conn, batches []*logBatch) ([]ci.LogStored, error) {
+	now := s.Now()
+	jobs := make([]int64, len(batches))
+	for i, b := range batches {
+		jobs[i] = b.job
+	}
+	rows, err := lockLogs(ctx, c, jobs)
+	if err != nil {
+		return nil, err
+	}
+	owners, err := logOwners(ctx, c, jobs)
+	if err != nil {
+		return nil, err
+	}
+	index := make(map[attemptKey]*logRow, len(rows))
+	for _, l := range rows {
+		index[attemptKey{l.job, l.attempt}] = l
+	}
+	answers := make([]ci.LogStored, len(batches))
+	var fresh []storedPart
+	for i, b := range batches {
+		owner, l := owners[b.attemptKey], index[b.attemptKey]
+		// A run gets its log with its claim, so that there is no log without a run.
+		if l == nil || owner.run != b.run || b.run == "" || owner.reason == ci.ReasonWorkerLost {
+			answers[i] = ci.LogStored{
+				JobID: b.job, Attempt: b.number, Run: b.run, RepositoryID: owner.repository, BuildID: owner.build, Refused: true,
+			}
+			continue
+		}
+		if !l.closed {
+			stored, err := l.take(ctx, c, b.parts, owner.state.Final(), now)
+			if err != nil {
+				return nil, err
+			}
+			fresh = append(fresh, stored...)
+		}
+		answers[i] = owner.stored(l)
+	}
+	return answers, insertParts(ctx, c, fresh, now)
+}
+
+// take counts the worker's parts in, saves the row, and returns what of the parts is still to be stored.
+func (l *logRow) take(ctx context.Context, c conn, parts []ci.LogPart, ended bool, now time.Time) ([]storedPart, error) {
+	own := &l.own[ci.LogWorker]
+	gap := l.highest >= own.next // parts beyond a gap are stored
+	var fresh []storedPart
+	for _, p := range parts {
+		if p.Number < own.next || (l.last >= 0 && p.Number > l.last) {
+			continue
+		}
+		stored := storedPart{LogPart: p, lines: newLines(p.Content)}
+		if !gap && p.Number == own.next {
+			stored.linesBefore = own.lines
+			l.advance(p.Source, p.Number, len(p.Content), stored.lines)
+		}
+		if p.Final {
+			l.last = p.Number
+		}
+		l.highest = max(l.highest, p.Number)
+		fresh = append(fresh, stored)
+	}
+	if len(fresh) == 0 {
+		return nil, nil
+	}
+	if gap {
+		if err := insertParts(ctx, c, fresh, now); err != nil {
+			return nil, err
+		}
+		fresh = nil
+		if err := l.connect(ctx, c, false); err != nil {
+			return nil, err
+		}
+	}
+	l.closed = ended && l.complete()
+	return fresh, l.save(ctx, c, now)
+}
+
+// connect counts in the parts beyond a gap that follow without one now, or, leaping over what is missing, all.
+func (l *logRow) connect(ctx context.Context, c conn, leap bool) error {
+	type counted struct {
+		number, size int
+		lines        int64
+	}
+	beyond, err := list(ctx, c, func(row scanner) (p counted, err error) {
+		err = row.Scan(&p.number, &p.size, &p.lines)
+		return p, err
+	}, `SELECT number, size, lines FROM log_parts WHERE job_id = $1 AND attempt = $2 AND source = 1 AND number >= $3 ORDER BY number`,
+		l.job, l.attempt, l.own[ci.LogWorker].next)
+	if err != nil {
+		return err
+	}
+	for _, p := range beyond {
+		if p.number != l.own[ci.LogWorker].next && !leap {
+			return nil
+		}
+		_, err := c.exec(ctx, `UPDATE log_parts SET lines_before = $4 WHERE job_id = $1 AND attempt = $2 AND source = 1 AND number = $3`,
+			l.job, l.attempt, p.number, l.own[ci.LogWorker].lines)
+		if err != nil {
+			return err
+		}
+		l.advance(ci.LogWorker, p.number, p.size, p.lines)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+
+	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/platform/ci"
+)
+
+// Beat stores what a worker says every few seconds: that it lives, and which runs it has. The answer says of each run what
+// is stored about it.
+func (s *Store) Beat(ctx context.Context, b ci.Heartbeat) (answers []ci.RunStatus, err error) {
+	if b.WorkerID == "" {
+		return nil, fault.New(fault.Invalid, "A heartbeat needs the id of its worker.")
+	}
+	err = s.write(ctx, "store a heartbeat", func(ctx context.Context, c conn) error {
+		if err := noteWorker(ctx, c, b, s); err != nil {
+			return err
+		}
+		answers = nil
+		if len(b.Runs) == 0 {
+			return nil
+		}
+		answers, err = beatRuns(ctx, c, b.Runs)
+		return err
+	})
+	return answers, err
+}
+
+func noteWorker(ctx context.Context, c conn, b ci.Heartbeat, s *Store) error {
+	queue := text(b.Queue)
+	if err := knowQueue(ctx, c, queue); err != nil {
+		return err
+	}
+	_, err := c.exec(ctx, `INSERT INTO workers (id, name, version, queue, slots, draining, executor, heard, first_at, seen_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, counter, $8, $8 FROM hearing WHERE id = 1
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, queue = excluded.queue, slots = excluded.slots,
+			draining = excluded.draining, executor = excluded.executor, heard = excluded.heard, seen_at = excluded.seen_at`,
+		text(b.WorkerID), text(b.Name), text(b.Version), queue, max(b.Slots, 0), b.Draining, text(b.Executor), at(s.Now()))
+	return err
+}
+
+// beatRuns renews the leases of the runs that own their attempts.
+func beatRuns(ctx context.Context, c conn, runs []ci.RunRef) ([]ci.RunStatus, error) {
+	jobs, names := make([]int64, len(runs)), make([]string, len(runs))
+	for i, r := range runs {
+		jobs[i], names[i] = r.JobID, text(r.Run)
+	}
+	_, err := c.exec(ctx, `UPDATE attempts SET heard = (SELECT counter FROM hearing WHERE id = 1)
+		WHERE job_id {{ints $1}} AND run {{texts $2}} AND state IN ('received', 'started')`, ids(jobs), texts(names))
+	if err != nil {
+		return nil, err
+	}
+	type stored struct {
+		ci.RunStatus
+		reason ci.Reason
+	}
+	known, err := list(ctx, c, func(row scanner) (v stored, err error) {
+		err = row.Scan(&v.JobID, &v.Attempt, &v.Run, &v.State, &v.reason, &v.Next, &v.Closed)
+		return v, err
+	}, `SELECT a.job_id, a.number, a.run, a.state, a.reason, COALESCE(l.worker_next, 0), COALESCE(l.closed, FALSE)
+		FROM attempts a LEFT JOIN logs l ON l.job_id = a.job_id AND l.attempt = a.number
+		WHERE a.job_id {{ints $1}} AND a.run {{texts $2}}`, ids(jobs), texts(names))
+	if err != nil {
+		return nil, err
+	}
+	index := make(map[ci.RunRef]ci.RunStatus, len(known))
+	for _, v := range known {
+		v.Owned = v.Run != "" && v.reason != ci.ReasonWorkerLost
+		v.Canceled = v.State == ci.Canceled
+		index[v.RunRef] = v.RunStatus
+	}
+	answers := make([]ci.RunStatus, len(runs))
+	for i, r := range runs {
+		answers[i] = index[r]
+		answers[i].RunRef = r
+	}
+	return answers, nil
+}
+
+// Workers returns all workers by name.
+func (s *Store) Workers(ctx context.Context) (all []ci.Worker, err error) {
+	err = s.read(ctx, "list the workers", func(ctx context.Context, c conn) error {
+		all, err = listWorkers(ctx, c, s.config.Lease.Microseconds())
+		return err
+	})
+	return all, err
+}
+
+func listWorkers(ctx context.Context, c conn, lease int64) ([]ci.Worker, error) {
+	return list(ctx, c, func(row scanner) (w ci.Worker, err error) {
+		err = row.Scan(&w.ID, &w.Name, &w.Version, &w.Queue, &w.Slots, &w.Draining, &w.Executor, into(&w.FirstAt), into(&w.SeenAt), &w.Lost, &w.Busy)
+		return w, err
+	}, `SELECT w.id, w.name, w.version, w.queue, w.slots, w.draining, w.executor, w.first_at, w.seen_at, w.heard < h.counter - $1,
+			(SELECT count(*) FROM attempts a WHERE a.worker_id = w.id AND a.state IN ('received', 'started'))
+		FROM workers w JOIN hearing h ON h.id = 1 ORDER BY w.name, w.id`, lease)
+}
