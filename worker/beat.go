@@ -1,0 +1,129 @@
+package worker
+
+import (
+	"context"
+	"maps"
+	"sync"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/run"
+)
+
+// beats numbers the heartbeats and knows which runs each of them named.
+type beats struct {
+	wake run.Waker
+
+	mu    sync.Mutex
+	last  int64
+	asked map[int64][]broker.Run
+}
+
+func newBeats() *beats { return &beats{wake: run.NewWaker(), asked: map[int64][]broker.Run{}} }
+
+func (b *beats) next(runs []broker.Run) int64 {
+	const most = 100 // answers that are older do not come any more
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last++
+	b.asked[b.last] = runs
+	delete(b.asked, b.last-most)
+	return b.last
+}
+
+// answered gives the runs that a heartbeat named, once.
+func (b *beats) answered(sequence int64) []broker.Run {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	runs := b.asked[sequence]
+	maps.DeleteFunc(b.asked, func(n int64, _ []broker.Run) bool { return n <= sequence })
+	return runs
+}
+
+// beatUntil sends heartbeats until ctx ends: at least one each interval, and one soon after a wake-up.
+func (w *Worker) beatUntil(ctx context.Context) error {
+	spacing := w.cfg.Heartbeat / 10 // many wake-ups make few heartbeats
+	failed := false
+	return run.Every(ctx, w.cfg.Heartbeat, w.beats.wake, func(ctx context.Context) (bool, error) {
+		err := w.beat(ctx)
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if (err != nil) != failed {
+			failed = err != nil
+			w.sayHeartbeat(err)
+		}
+		return false, run.Pause(ctx, spacing)
+	})
+}
+
+func (w *Worker) sayHeartbeat(err error) {
+	if err == nil {
+		w.cfg.Log.Info("heartbeats reach the broker again")
+		return
+	}
+	w.cfg.Log.Warn("heartbeats do not reach the broker; running jobs go on", "err", err)
+}
+
+func (w *Worker) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Heartbeat)
+	defer cancel()
+	runs := []broker.Run{}
+	for _, t := range w.all() {
+		if claimed, _ := t.standing(); claimed && !t.foreign {
+			runs = append(runs, t.key)
+		}
+	}
+	m, err := broker.Encode("", broker.HeartbeatQueue, broker.TypeHeartbeat, broker.Heartbeat{
+		WorkerID: w.cfg.ID, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue, Slots: w.cfg.Slots,
+		Draining: w.draining(), Executor: w.exec.Name(), Sequence: w.beats.next(runs), Runs: runs,
+	})
+	if err != nil {
+		return err
+	}
+	m.Headers = map[string]string{"reply_to": broker.WorkerQueue(w.cfg.ID)}
+	m.Expires = 5 * w.cfg.Heartbeat
+	return w.carrier.Publish(ctx, m)
+}
+
+// heard takes the answer to a heartbeat: what it does not list, although it was asked, is not ours any more.
+func (w *Worker) heard(a broker.HeartbeatAnswer) {
+	listed := map[broker.Run]bool{}
+	for _, st := range a.Runs {
+		listed[st.Run] = true
+		if t := w.find(st.Run); t != nil {
+			w.apply(t, st)
+		}
+	}
+	for _, key := range w.beats.answered(a.Sequence) {
+		if t := w.find(key); t != nil && !listed[key] {
+			w.apply(t, broker.RunStatus{Run: key})
+		}
+	}
+}
+
+// apply does what the platform's word about a run asks for.
+func (w *Worker) apply(t *task, st broker.RunStatus) {
+	_, last := t.standing()
+	switch {
+	case last == "" && !st.Owned && !st.Canceled:
+		t.end(endLost)
+		return
+	case last == "" && st.Canceled:
+		t.end(endCanceled(""))
+	case last != "" && !st.Owned && w.forgettable(t, st, last):
+		t.tape.Drop()
+		return
+	}
+	t.tape.Confirm(st)
+}
+
+// forgettable: an ended run that is not owned has more to say only while its end is what the platform stored, and its log
+// is still being completed.
+func (w *Worker) forgettable(t *task, st broker.RunStatus, last string) bool {
+	const hopeless = 5 // more than two minutes without a part being stored
+	switch st.State {
+	case statePassed, stateFailed, stateErrored, stateCanceled:
+		return last == stateReset || t.tape.Resends() >= hopeless
+	}
+	return true
+}

@@ -1,0 +1,106 @@
+package worker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/run"
+)
+
+// slot takes one job after another until intake ends.
+func (w *Worker) slot(intake, stop context.Context, life *run.Group) {
+	select {
+	case <-w.bound:
+	case <-intake.Done():
+		return
+	}
+	for failures := 0; intake.Err() == nil; {
+		d, err := w.carrier.Receive(intake, w.cfg.Queue)
+		switch {
+		case err != nil && intake.Err() == nil:
+			failures++
+			w.cfg.Log.Warn("no job can be taken from the queue; trying again", "queue", w.cfg.Queue, "err", err)
+			_ = run.Pause(intake, w.cfg.Backoff.After(failures)) // the loop looks at the context
+		case err == nil && intake.Err() != nil:
+			w.requeue(d)
+		case err == nil:
+			failures = 0
+			w.take(stop, life, d)
+		}
+	}
+}
+
+// take does with a delivery what there is to do, and returns when the slot is free again.
+func (w *Worker) take(stop context.Context, life *run.Group, d broker.Delivery) {
+	job, err := broker.DecodeJob(d.Message())
+	if err != nil {
+		w.cfg.Log.Warn("a message in the job queue is no job; it is dropped", "id", d.Message().ID, "type", d.Message().Type, "err", err)
+		w.ack(d)
+		return
+	}
+	t := w.newTask(job)
+	w.add(t)
+	if !t.foreign && !w.own(stop, t, d) {
+		t.end(endLost)
+		t.tape.Drop()
+		w.remove(t)
+		return
+	}
+	life.Go("reports of job "+job.Job.Number, func(ctx context.Context) error {
+		defer w.remove(t)
+		return t.tape.Send(ctx)
+	})
+	w.perform(stop, t)
+	w.leave(stop, t)
+	if t.foreign {
+		w.ack(d)
+	}
+}
+
+// own asks for the attempt. The delivery is settled unless the answer is yes and it is a foreign one.
+func (w *Worker) own(stop context.Context, t *task, d broker.Delivery) bool {
+	log := w.cfg.Log.With("job_id", t.key.JobID, "attempt", t.key.Attempt)
+	answer, err := w.claims.ask(stop, t.key)
+	switch {
+	case err != nil:
+		if stop.Err() == nil {
+			log.Warn("the platform does not say whether a job may run here; it goes back to the queue", "err", err)
+		}
+		w.requeue(d)
+		return false
+	case !answer.Granted:
+		log.Info("a job is not for this worker", "reason", answer.Reason)
+		w.ack(d)
+		return false
+	}
+	t.setClaimed()
+	w.beats.wake.Wake()
+	w.ack(d)
+	log.Info("running a job", "job", t.job.Job.Number, "repo", t.job.Repository.Slug)
+	return true
+}
+
+// leave returns when everything that the run had to say has been published, or a stopping worker has no more time for it.
+func (w *Worker) leave(stop context.Context, t *task) {
+	if t.tape.Published(stop) == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(stop), w.cfg.GiveBack)
+	defer cancel()
+	if err := t.tape.Published(ctx); err != nil {
+		w.cfg.Log.Warn("the last reports of a job did not leave in time; the platform will notice that this worker is gone", "job_id", t.key.JobID, "err", err)
+	}
+}
+
+// ack and requeue settle a delivery. That it is gone means that the broker delivers it again: then the claim is refused.
+func (w *Worker) ack(d broker.Delivery)     { w.settleDelivery(d.Ack) }
+func (w *Worker) requeue(d broker.Delivery) { w.settleDelivery(d.Requeue) }
+
+func (w *Worker) settleDelivery(f func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.GiveBack)
+	defer cancel()
+	if err := f(ctx); err != nil && !errors.Is(err, broker.ErrGone) {
+		w.cfg.Log.Warn("a delivery could not be settled; the broker delivers it again", "err", err)
+	}
+}

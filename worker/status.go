@@ -1,0 +1,48 @@
+package worker
+
+import "time"
+
+// Status is how the worker stands, for people.
+type Status struct {
+	ID, Name, Version, Queue, Executor string
+	Isolated                           bool
+	Connected                          bool
+	Draining                           bool
+	Slots, Busy                        int
+	// Runs are the jobs that run, oldest first.
+	Runs []RunStatus
+	// Unstored counts ended runs of which the platform has not stored everything; SpoolBytes is the output that is kept.
+	Unstored   int
+	SpoolBytes int64
+}
+
+// RunStatus is a job that runs.
+type RunStatus struct {
+	JobID      int64
+	Number     string // "12.3"
+	Repository string
+	Attempt    int
+	Since      time.Time
+}
+
+// Status says how the worker stands.
+func (w *Worker) Status() Status {
+	s := Status{
+		ID: w.cfg.ID, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue,
+		Executor: w.exec.Name(), Isolated: w.exec.Isolated(), Connected: w.carrier.State().Connected,
+		Draining: w.draining(), Slots: w.cfg.Slots, SpoolBytes: w.spool.Used(),
+	}
+	for _, t := range w.all() {
+		switch claimed, last := t.standing(); {
+		case last != "":
+			s.Unstored++
+		case claimed:
+			s.Runs = append(s.Runs, RunStatus{
+				JobID: t.key.JobID, Number: t.job.Job.Number, Repository: t.job.Repository.Slug,
+				Attempt: t.key.Attempt, Since: t.since,
+			})
+		}
+	}
+	s.Busy = len(s.Runs)
+	return s
+}
