@@ -203,8 +203,15 @@ func TestCancel(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" || m.Exchange != broker.CommandsExchange || m.Type != broker.TypeCancel {
 			t.Errorf("published %+v (-want +got):\n%s", m, diff)
 		}
-		if a, b := <-h, <-h; a.Kind != ci.ChangeJob || b.Kind != ci.ChangeBuild {
-			t.Errorf("announced %+v, %+v", a, b)
+		if note := <-s.notes; note != "1/3 2 Canceled by ines." {
+			t.Errorf("noted %q", note)
+		}
+		kinds := map[ci.ChangeKind]int{}
+		for range 3 {
+			kinds[(<-h).Kind]++
+		}
+		if diff := cmp.Diff(map[ci.ChangeKind]int{ci.ChangeJob: 1, ci.ChangeBuild: 1, ci.ChangeLog: 1}, kinds); diff != "" {
+			t.Errorf("announced (-want +got):\n%s", diff)
 		}
 	}
 }
@@ -264,7 +271,6 @@ func TestWhy(t *testing.T) {
 		"runs":           {ci.Started, nil, ""},
 		"no such queue":  {ci.Created, nil, "No worker takes jobs from the queue q. Start one there."},
 		"no worker":      {ci.Queued, q(ci.QueueStatus{Queued: 1}), "No worker takes jobs from the queue q. Start one there."},
-		"draining":       {ci.Created, q(ci.QueueStatus{Workers: 1}), "The workers on the queue q are draining and take no new jobs."},
 		"busy":           {ci.Created, q(ci.QueueStatus{Workers: 2, Slots: 4}), "All 4 slots on the queue q are busy."},
 		"one slot, busy": {ci.Created, q(ci.QueueStatus{Workers: 1, Slots: 1}), "The only slot on the queue q is busy."},
 		"on its way":     {ci.Queued, q(ci.QueueStatus{Workers: 1, Slots: 1, FreeSlots: 1}), "A worker is about to take it."},

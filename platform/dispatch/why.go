@@ -21,8 +21,6 @@ func Why(j ci.Job, queues []ci.QueueStatus) string {
 	switch {
 	case q.Workers == 0:
 		return fmt.Sprintf("No worker takes jobs from the queue %s. Start one there.", j.Queue)
-	case q.Slots == 0:
-		return fmt.Sprintf("The workers on the queue %s are draining and take no new jobs.", j.Queue)
 	case q.FreeSlots <= 0:
 		return fmt.Sprintf("%s on the queue %s %s busy.", all(q.Slots, "slot"), j.Queue, is(q.Slots))
 	case j.State == ci.Queued:

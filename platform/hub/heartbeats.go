@@ -1,0 +1,87 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/platform/ci"
+)
+
+// heartbeat reads a heartbeat or a probe: both come through the same queue, so that a probe which came back shows that
+// heartbeats were heard.
+func (h *Hub) heartbeat(d broker.Delivery) (key string, work func(context.Context)) {
+	if d.Message().Type == broker.TypeProbe {
+		return h.probe(d)
+	}
+	var b broker.Heartbeat
+	err := broker.Decode(d.Message(), &b)
+	if err == nil && b.WorkerID == "" {
+		err = errors.New("read heartbeat: it names no worker")
+	}
+	if err != nil {
+		return "", func(ctx context.Context) { h.drop(ctx, d, err) }
+	}
+	return b.WorkerID, func(ctx context.Context) {
+		h.beat(ctx, b)
+		h.ack(ctx, d)
+	}
+}
+
+// beat stores a heartbeat and answers it. One that the store does not take is forgotten: the next is on its way, and while
+// the store is away no worker is lost.
+func (h *Hub) beat(ctx context.Context, b broker.Heartbeat) {
+	runs := make([]ci.RunRef, len(b.Runs))
+	for i, r := range b.Runs {
+		runs[i] = ci.RunRef(r)
+	}
+	statuses, err := h.store.Beat(ctx, ci.Heartbeat{
+		WorkerID: b.WorkerID, Name: b.Name, Version: b.Version, Queue: b.Queue, Slots: b.Slots, Draining: b.Draining, Executor: b.Executor, Runs: runs,
+	})
+	if err != nil {
+		h.seldom.warn(ctx, "a heartbeat could not be stored", "worker", b.Name, "err", err)
+		return
+	}
+	answer := broker.HeartbeatAnswer{Sequence: b.Sequence, Runs: make([]broker.RunStatus, len(statuses))}
+	for i, s := range statuses {
+		answer.Runs[i] = broker.RunStatus{
+			Run: broker.Run(s.RunRef), Owned: s.Owned, Canceled: s.Canceled, State: string(s.State), Next: s.Next, Closed: s.Closed,
+		}
+	}
+	h.answer(ctx, b.WorkerID, broker.TypeHeartbeatAnswer, answer)
+	if h.workers.changed(b, h.store.Now()) {
+		h.announce.Announce(ctx, ci.Change{Kind: ci.ChangeWorker, Worker: b.WorkerID})
+	}
+}
+
+// worker is what of a heartbeat others want to hear about when it changes.
+type worker struct {
+	name, queue string
+	slots, runs int
+	draining    bool
+}
+
+// workers remembers the last heartbeats that came to this node, so that only news are announced.
+type workers struct {
+	mu    sync.Mutex
+	seen  map[string]worker
+	swept time.Time
+}
+
+// forgetAfter is when all is forgotten, so that workers which went do not pile up.
+const forgetAfter = 10 * time.Minute
+
+func (w *workers) changed(b broker.Heartbeat, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now.Sub(w.swept) > forgetAfter {
+		clear(w.seen)
+		w.swept = now
+	}
+	is := worker{name: b.Name, queue: b.Queue, slots: b.Slots, runs: len(b.Runs), draining: b.Draining}
+	was, known := w.seen[b.WorkerID]
+	w.seen[b.WorkerID] = is
+	return !known || was != is
+}

@@ -1,0 +1,44 @@
+package hub
+
+import (
+	"context"
+	"hash/maphash"
+
+	"github.com/headrace/headrace/internal/run"
+)
+
+// lanes spread work over a few goroutines; work with the same key is done in order, one after another.
+type lanes struct {
+	seed maphash.Seed
+	work []chan func(context.Context)
+}
+
+func newLanes(n, room int) *lanes {
+	l := &lanes{seed: maphash.MakeSeed()}
+	for range n {
+		l.work = append(l.work, make(chan func(context.Context), room))
+	}
+	return l
+}
+
+// put waits until there is room. At the end of ctx the work is dropped.
+func (l *lanes) put(ctx context.Context, key string, f func(context.Context)) {
+	select {
+	case l.work[maphash.String(l.seed, key)%uint64(len(l.work))] <- f:
+	case <-ctx.Done():
+	}
+}
+
+// run does the work of one lane until ctx ends. A panic ends the lane, and with it the hub, with an error.
+func (l *lanes) run(ctx context.Context, i int) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case f := <-l.work[i]:
+			if err := run.Guard(func() error { f(ctx); return nil }); err != nil {
+				return err
+			}
+		}
+	}
+}
