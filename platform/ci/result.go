@@ -25,14 +25,16 @@ func BuildProgress(jobs []Job, fastFinish bool) Progress {
 	if fastFinish {
 		waitFor = required(jobs)
 	}
+	var finished time.Time
 	for _, j := range waitFor {
 		if !j.State.Final() {
 			return p
 		}
-		if j.FinishedAt.After(p.FinishedAt) {
-			p.FinishedAt = j.FinishedAt
+		if j.FinishedAt.After(finished) {
+			finished = j.FinishedAt
 		}
 	}
+	p.FinishedAt = finished
 	p.State = worst(deciding)
 	return p
 }
@@ -41,14 +43,16 @@ func BuildProgress(jobs []Job, fastFinish bool) Progress {
 // with only jobs that are allowed to fail it passes. A stage whose jobs never ran because of an earlier one is canceled.
 func StageProgress(jobs []Job) Progress {
 	p := Progress{State: running(jobs), StartedAt: firstStart(jobs)}
+	var finished time.Time
 	for _, j := range jobs {
 		if !j.State.Final() {
 			return p
 		}
-		if j.FinishedAt.After(p.FinishedAt) {
-			p.FinishedAt = j.FinishedAt
+		if j.FinishedAt.After(finished) {
+			finished = j.FinishedAt
 		}
 	}
+	p.FinishedAt = finished
 	p.State = worst(required(jobs))
 	return p
 }
