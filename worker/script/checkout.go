@@ -167,7 +167,7 @@ func nonEmpty(texts []string) []string {
 	return kept
 }
 
-// withoutPassword returns a URL as it may be shown.
+// withoutPassword returns a URL as it may be shown: a user name alone can be a token, but with ssh.
 func withoutPassword(source string) string {
 	u, err := url.Parse(source)
 	if err != nil || u.User == nil {
@@ -177,5 +177,5 @@ func withoutPassword(source string) string {
 		return source
 	}
 	u.User = nil
-	return strings.Replace(u.String(), "://", "://[secure]@", 1)
+	return u.String()
 }

@@ -88,11 +88,7 @@ func bareJob(t *testing.T, config map[string]any) broker.Job {
 	if _, ok := config["language"]; !ok {
 		config["language"] = "shell"
 	}
-	raw, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	job := jobOf(string(raw))
+	job := jobOf(string(mustJSON(t, config)))
 	job.Repository.SourceURL = ""
 	return job
 }
@@ -137,4 +133,13 @@ func (o outcome) wantNoText(t *testing.T, texts ...string) {
 			t.Errorf("the log says %q. It is:\n%s", text, o.log)
 		}
 	}
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

@@ -8,7 +8,7 @@ headrace_fold=     # the fold around it, empty = none
 headrace_options=  # what the job's commands have set of -e -u -v -x; the lines between them run without
 headrace_timers=0  # how many there were
 headrace_tmp=      # for temporary files, removed at the end
-headrace_fixed=    # set when travis_terminate has chosen the exit code
+headrace_exiting=  # set once exit was called, by a command of the job or by this script
 
 # ---- Marks in the log: folds and times ----
 
@@ -55,6 +55,11 @@ headrace_exited() {
   local colour=32
   [[ $1 == 0 ]] || colour=31
   printf '\n\033[%s;1mThe command "%s" exited with %s.\033[0m\n' "$colour" "$headrace_shown" "$1"
+}
+
+# headrace_setup_failed CODE: the sentence about a command whose failure ends the job.
+headrace_setup_failed() {
+  printf '\n\033[31;1mThe command "%s" failed with exit code %s in the phase %s. The job stops here: errored.\033[0m\n' "$headrace_shown" "$1" "$headrace_phase"
 }
 
 # headrace_stop REASON: ends the job as errored.
@@ -105,7 +110,10 @@ headrace_end() {
       [[ $1 == 0 ]] || printf 'The command "%s" exited with %s. The phase %s does not change the result.\n' "$headrace_shown" "$1" "$headrace_phase"
       ;;
     *)
-      [[ $1 == 0 ]] || headrace_stop "The command \"$headrace_shown\" failed with exit code $1 in the phase $headrace_phase. The job stops here: errored."
+      [[ $1 == 0 ]] || {
+        headrace_setup_failed "$1"
+        exit 2
+      }
       ;;
   esac
 }
@@ -116,27 +124,48 @@ headrace_close() {
   [[ -z $headrace_fold ]] || travis_fold end "$headrace_fold"
 }
 
-# What bash does last, however it ends. A command of the job that ended the shell by "set -e" or "set -u" counts as the
-# phase says; one that called exit has chosen the code itself.
-headrace_exit() {
-  local code=$? options=$- IFS=$'\n' job
+# exit notes that it was called: a shell can also end by "set -e", "set -u" or a signal.
+exit() {
+  local code=${1:-$?}
+  headrace_exiting=1
+  builtin exit "$code"
+}
+
+# headrace_broke_off CODE: "set -e" or "set -u" has ended the shell within a command. The phase says what that means.
+headrace_broke_off() {
+  case $headrace_phase in
+    script)
+      headrace_exited "$1"
+      headrace_result=1
+      ;;
+    before_cache | after_*) headrace_exited "$1" ;;
+    *)
+      headrace_setup_failed "$1"
+      headrace_result=2
+      ;;
+  esac
+}
+
+# What bash does last, however it ends; leaves the exit code in headrace_code. A command of the job that called exit has
+# chosen it itself.
+headrace_last() {
+  local code=$? IFS=$'\n' job
   trap - EXIT
   { set +euvx; } 2>/dev/null
   if [[ -n $headrace_running ]]; then
     headrace_close
-    headrace_exited "$code"
-    if [[ $code != 0 && -z $headrace_fixed && $options == *[eu]* ]]; then
-      case $headrace_phase in
-        script) code=1 ;;
-        before_cache | after_*) code=$headrace_result ;;
-        *) code=2 ;;
-      esac
+    if [[ -n $headrace_exiting ]]; then
+      headrace_exited "$code"
+    elif [[ $code != 0 ]]; then
+      headrace_broke_off "$code"
+      code=$headrace_result
     fi
   fi
   for job in $(jobs -p); do kill "$job"; done 2>/dev/null
   [[ -z $headrace_tmp ]] || rm -rf -- "$headrace_tmp"
-  printf '\nDone. Your build exited with %s.\n' "$code"
-  exit "$code"
+  # Neither exit nor a failure: a signal, of which the worker speaks.
+  [[ $code == 0 && -z $headrace_exiting ]] || printf '\nDone. Your build exited with %s.\n' "$code"
+  headrace_code=$code
 }
 
 # ---- For use in .travis.yml ----
@@ -183,7 +212,8 @@ travis_wait() {
   return "$travis_wait_result"
 }
 
-# headrace_await FD PID MINUTES SHOWN: leaves the exit code in headrace_awaited; 124 = stopped after so long.
+# headrace_await FD PID MINUTES SHOWN: waits for an exit code from FD, in turns of headrace_minute (60) seconds, and leaves
+# it in headrace_awaited; 124 = stopped after so long.
 headrace_await() {
   local minute=0 code
   while true; do
@@ -216,17 +246,15 @@ headrace_kill_tree() {
 
 # travis_terminate CODE: ends the job at once; background processes do not hold it up.
 travis_terminate() {
-  headrace_fixed=1
   exit "${1:-0}"
 }
 
 # travis_assert [CODE] [PHASE]: ends the job as errored unless the code is 0.
 travis_assert() {
-  local result=${1:-$?}
-  [[ $result == 0 ]] || {
-    headrace_fixed=1
-    headrace_stop "The command \"$headrace_shown\" failed with exit code $result in the phase ${2:-$headrace_phase}. The job stops here: errored."
-  }
+  local result=${1:-$?} headrace_phase=${2:-$headrace_phase}
+  [[ $result != 0 ]] || return 0
+  headrace_setup_failed "$result"
+  travis_terminate 2
 }
 
 # travis_cmd COMMAND [--echo] [--display TEXT] [--timing] [--retry] [--secure] [--assert]
@@ -251,7 +279,7 @@ travis_cmd() {
     *) eval "$travis_cmd_line" ;;
   esac
   travis_cmd_result=$?
-  [[ $travis_cmd_flags != *' --timing '* ]] || travis_time_finish
+  if [[ $travis_cmd_flags == *' --timing '* ]]; then travis_time_finish; fi
   [[ $travis_cmd_flags != *' --assert '* ]] || travis_assert "$travis_cmd_result"
   return "$travis_cmd_result"
 }
@@ -335,11 +363,7 @@ headrace_need_commit() {
   return 1
 }
 
-# A signal from the worker is not an end of the build's own: no last words.
-trap headrace_exit EXIT
-trap 'trap - EXIT; exit 129' HUP
-trap 'trap - EXIT; exit 130' INT
-trap 'trap - EXIT; exit 143' TERM
+trap 'headrace_last; builtin exit "$headrace_code"' EXIT
 exec </dev/null
 headrace_tmp=$(mktemp -d) || headrace_stop 'There is no room for temporary files.'
 cd -- "${HOME:-}" || headrace_stop 'HOME is not a directory that can be used.'
