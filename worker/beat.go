@@ -74,7 +74,7 @@ func (w *Worker) beat(ctx context.Context) error {
 		}
 	}
 	m, err := broker.Encode("", broker.HeartbeatQueue, broker.TypeHeartbeat, broker.Heartbeat{
-		WorkerID: w.cfg.ID, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue, Slots: w.cfg.Slots,
+		WorkerID: w.cfg.ID, Home: w.cfg.Home, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue, Slots: w.cfg.Slots,
 		Draining: w.draining(), Executor: w.exec.Name(), Sequence: w.beats.next(runs), Runs: runs,
 	})
 	if err != nil {
@@ -110,6 +110,8 @@ func (w *Worker) apply(t *task, st broker.RunStatus) {
 		return
 	case last == "" && st.Canceled:
 		t.end(endCanceled(""))
+	case last == "" && final(st.State):
+		t.end(endOver)
 	case last != "" && !st.Owned && w.forgettable(t, st, last):
 		t.tape.Drop()
 		return
@@ -121,9 +123,14 @@ func (w *Worker) apply(t *task, st broker.RunStatus) {
 // is still being completed.
 func (w *Worker) forgettable(t *task, st broker.RunStatus, last string) bool {
 	const hopeless = 5 // more than two minutes without a part being stored
-	switch st.State {
+	return !final(st.State) || last == stateReset || t.tape.Resends() >= hopeless
+}
+
+// final says whether a state is the last of a run.
+func final(state string) bool {
+	switch state {
 	case statePassed, stateFailed, stateErrored, stateCanceled:
-		return last == stateReset || t.tape.Resends() >= hopeless
+		return true
 	}
-	return true
+	return false
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"time"
 
@@ -15,9 +16,12 @@ type Generate func(broker.Job) ([]byte, error)
 
 // Config says who the worker is and what bounds its jobs. Durations and sizes of 0 mean the default.
 type Config struct {
-	// ID names the worker for ever; no two workers have the same. Required.
+	// ID names this process; no two have the same. Default: random.
 	ID string
-	// Name is what people call it. Default: ID.
+	// Home names the work directory, which one process at a time may use (local.Executor.Home): by it the platform knows at
+	// once that the process before is dead. Empty: not known.
+	Home string
+	// Name is what people call the worker. Default: ID.
 	Name    string
 	Version string
 	// Queue is where jobs come from. Default broker.DefaultJobQueue.
@@ -51,15 +55,13 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.ID == "" {
-		return c, fault.Field("id", "A worker needs an id that no other worker has.")
-	}
 	if c.Generate == nil {
 		return c, fault.Field("generate", "A worker needs a generator of scripts.")
 	}
 	if c.Slots < 0 {
 		return c, fault.Field("slots", "A worker runs at least one job at a time; %d is not possible.", c.Slots)
 	}
+	orText(&c.ID, rand.Text())
 	orText(&c.Name, c.ID)
 	orText(&c.Queue, broker.DefaultJobQueue)
 	c.Slots = max(c.Slots, 1)

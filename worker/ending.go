@@ -43,6 +43,11 @@ var endGivenBack = &ending{
 	state: stateReset, words: "This worker is stopping. It gives the job back; another worker starts it from the beginning.",
 }
 
+// endOver: the platform has ended the run for a reason of its own, which its page of the job shows.
+var endOver = &ending{
+	state: stateErrored, words: "The platform has ended this job; everything it had started is stopped.",
+}
+
 func endCanceled(reason string) *ending {
 	words := "This job was canceled; everything it had started is stopped."
 	if reason != "" {

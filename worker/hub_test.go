@@ -231,10 +231,19 @@ func (h *hub) resultOf(job int64) result {
 func (h *hub) awaitEnd(job int64) result {
 	h.t.Helper()
 	h.await("the end of a job", func() bool {
-		r := h.resultOf(job)
-		return r.final && len(r.reports) > 0 && r.reports[len(r.reports)-1].FinishedAt != nil
+		for key, r := range h.runs {
+			if key.JobID == job && r.ended() {
+				return true
+			}
+		}
+		return false
 	})
 	return h.result(job)
+}
+
+// ended: the last state and the whole log are there.
+func (r *record) ended() bool {
+	return r.final >= 0 && r.next() > r.final && len(r.reports) > 0 && r.reports[len(r.reports)-1].FinishedAt != nil
 }
 
 func (h *hub) awaitState(job int64, states string) {

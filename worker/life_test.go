@@ -149,7 +149,7 @@ func TestRun_waitsVisiblyForTheBroker(t *testing.T) {
 }
 
 func TestRun_heartbeats(t *testing.T) {
-	bubble(t, func(c *worker.Config) { c.Slots = 3 }, func(t *testing.T, b *bundle) {
+	bubble(t, func(c *worker.Config) { c.Slots, c.Home = 3, "h1" }, func(t *testing.T, b *bundle) {
 		b.offer(t, newJob(7, ""))
 		p := <-b.exec.started
 		pass(60 * second)
@@ -159,7 +159,7 @@ func TestRun_heartbeats(t *testing.T) {
 				t.Errorf("%d heartbeats in a minute", n)
 			}
 			last := b.hub.beats[n-1]
-			if last.WorkerID != "w1" || last.Name != "mill-07" || last.Slots != 3 || last.Executor != "fake" ||
+			if last.WorkerID != "w1" || last.Home != "h1" || last.Name != "mill-07" || last.Slots != 3 || last.Executor != "fake" ||
 				last.Queue != broker.DefaultJobQueue || len(last.Runs) != 1 || last.Runs[0].JobID != 7 {
 				t.Errorf("heartbeat = %+v", last)
 			}
@@ -211,7 +211,6 @@ func TestRun_fullSpoolHoldsTheProcessUp(t *testing.T) {
 func TestNew_saysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	for field, cfg := range map[string]worker.Config{
-		"id":       {Generate: func(broker.Job) ([]byte, error) { return nil, nil }},
 		"generate": {ID: "w"},
 		"slots":    {ID: "w", Slots: -1, Generate: func(broker.Job) ([]byte, error) { return nil, nil }},
 	} {

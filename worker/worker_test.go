@@ -275,6 +275,21 @@ func TestWorker_cancel(t *testing.T) {
 	})
 }
 
+func TestWorker_endedByThePlatform(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, b *bundle) {
+		b.offer(t, newJob(7, ""))
+		p := <-b.exec.started
+		b.hub.awaitState(7, "started")
+		b.hub.set(func() {
+			b.hub.status = func(st broker.RunStatus) broker.RunStatus { st.State = "errored"; return st }
+		})
+		<-p.killed
+		if r := b.hub.awaitEnd(7); !strings.Contains(r.log, "The platform has ended this job") {
+			t.Errorf("log %q", r.log)
+		}
+	})
+}
+
 func TestWorker_lostOwnership(t *testing.T) {
 	t.Parallel()
 	for name, status := range map[string]func(broker.RunStatus) broker.RunStatus{

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -113,4 +114,21 @@ func leftovers(base string) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// homeOf names the directory: at random the first time, the same ever after.
+func homeOf(base string) (string, error) {
+	path := filepath.Join(base, "id")
+	known, err := os.ReadFile(path)
+	if id := strings.TrimSpace(string(known)); err == nil && id != "" {
+		return id, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", dirFault(base, err)
+	}
+	id := rand.Text()
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
+		return "", dirFault(base, err)
+	}
+	return id, nil
 }

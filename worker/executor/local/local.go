@@ -30,6 +30,7 @@ type Executor struct {
 	bash string
 	// instance stands in the names of this executor's runs, so that a predecessor's watchdog does not take them for its own.
 	instance string
+	home     string
 	lock     *os.File
 	wg       sync.WaitGroup
 
@@ -62,7 +63,11 @@ func Open(cfg Config) (*Executor, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	e := &Executor{cfg: cfg, bash: bash, instance: rand.Text()[:8], lock: lock, live: map[*process]struct{}{}}
+	home, err := homeOf(cfg.Dir)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	e := &Executor{cfg: cfg, bash: bash, instance: rand.Text()[:8], home: home, lock: lock, live: map[*process]struct{}{}}
 	keepFiles()
 	e.forceEnd(matchAny(cfg.Dir))
 	e.remove(old...)
@@ -128,6 +133,9 @@ func (e *Executor) Close() error {
 
 // Name is "local".
 func (e *Executor) Name() string { return "local" }
+
+// Home names the work directory for ever. One process at a time has it open.
+func (e *Executor) Home() string { return e.home }
 
 // Isolated is false.
 func (e *Executor) Isolated() bool { return false }

@@ -248,9 +248,19 @@ func runDirs(t *testing.T, dir string) []string {
 func TestOpen_oneWorkerPerDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	open(t, dir)
+	e := open(t, dir)
 	if _, err := local.Open(local.Config{Dir: dir}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("second Open = %v, want a conflict", err)
+	}
+	home := e.Home()
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if again := open(t, dir).Home(); home == "" || again != home {
+		t.Errorf("Home = %q, and after the next Open %q", home, again)
+	}
+	if other := open(t, t.TempDir()).Home(); other == home {
+		t.Error("two directories have one name")
 	}
 }
 
