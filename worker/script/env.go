@@ -1,7 +1,7 @@
 package script
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -26,7 +26,7 @@ func (g *generator) builtins() {
 		{name: "PAGER", value: "cat"},
 		{name: "DEBIAN_FRONTEND", value: "noninteractive"},
 		{name: "GIT_TERMINAL_PROMPT", value: "0"},
-		{name: "TRAVIS_ALLOW_FAILURE", value: fmt.Sprint(d.AllowFailure)},
+		{name: "TRAVIS_ALLOW_FAILURE", value: strconv.FormatBool(d.AllowFailure)},
 		{name: "TRAVIS_BRANCH", value: d.Branch},
 		{name: "TRAVIS_BUILD_ID", value: number(g.job.Source.ID)},
 		{name: "TRAVIS_BUILD_NUMBER", value: g.job.Source.Number},
@@ -42,10 +42,10 @@ func (g *generator) builtins() {
 		{name: "TRAVIS_OS_NAME", value: g.config.or("os", "linux")},
 		{name: "TRAVIS_DIST", value: g.config.text("dist")},
 		{name: "TRAVIS_PULL_REQUEST", value: pullRequest(d.PullRequest)},
-		{name: "TRAVIS_REPO_PRIVATE", value: fmt.Sprint(g.job.Repository.Private)},
+		{name: "TRAVIS_REPO_PRIVATE", value: strconv.FormatBool(g.job.Repository.Private)},
 		{name: "TRAVIS_REPO_SLUG", value: g.job.Repository.Slug},
-		{name: "TRAVIS_SECURE_ENV_VARS", value: fmt.Sprint(d.SecureEnvEnabled && g.hasSecrets())},
-		{name: "TRAVIS_JOB_RESTARTED", value: fmt.Sprint(d.RestartedBy != "")},
+		{name: "TRAVIS_SECURE_ENV_VARS", value: strconv.FormatBool(d.SecureEnvEnabled && g.hasSecrets())},
+		{name: "TRAVIS_JOB_RESTARTED", value: strconv.FormatBool(d.RestartedBy != "")},
 		{name: "TRAVIS_JOB_RESTARTED_BY", value: d.RestartedBy},
 		{name: "TRAVIS_TAG", value: d.Tag},
 		{name: "TRAVIS_TEST_RESULT", value: ""},
@@ -176,16 +176,16 @@ func number(n int64) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprint(n)
+	return strconv.FormatInt(n, 10)
 }
 
-// cut returns at most max bytes of text, not ending within a character.
-func cut(text string, max int) string {
-	if len(text) <= max {
+// cut returns at most limit bytes of text, not ending within a character.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
 		return text
 	}
-	for max > 0 && !utf8.RuneStart(text[max]) {
-		max--
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
 	}
-	return text[:max]
+	return text[:limit]
 }

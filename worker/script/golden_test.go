@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,10 +97,10 @@ func TestGenerate_golden(t *testing.T) {
 	}
 }
 
-func bytesHasRuntime(script []byte) bool { return bytes.Count(script, []byte(runtime)) == 1 }
+func bytesHasRuntime(script []byte) bool { return bytes.Count(script, []byte(runtimeText)) == 1 }
 
 func withoutRuntime(script []byte) []byte {
-	return bytes.Replace(script, []byte(runtime), []byte("# (runtime.sh)\n"), 1)
+	return bytes.Replace(script, []byte(runtimeText), []byte("# (runtime.sh)\n"), 1)
 }
 
 // checkSyntax lets bash read the script without running it.
@@ -136,4 +137,41 @@ func TestGenerate_shellcheck(t *testing.T) {
 		}
 		lint(name, withoutRuntime(got), "-e", "SC2154") // variables of runtime.sh
 	}
+}
+
+// Whatever people write, there is a script, and bash can read it.
+func TestGenerate_realConfigs(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../../shared/corpus/travisyml/*/expected.json")
+	if err != nil || len(files) == 0 {
+		t.Skip("the corpus of real configs is not here")
+	}
+	jobs := 0
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var expected struct {
+			Shared map[string]json.RawMessage
+			Jobs   []map[string]json.RawMessage
+		}
+		if err := json.Unmarshal(raw, &expected); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for i, job := range expected.Jobs {
+			config := maps.Clone(expected.Shared)
+			maps.Copy(config, job)
+			script, err := Generate(jobOf(string(mustJSON(t, config))), Options{})
+			if err != nil {
+				t.Errorf("%s, job %d: %v", file, i, err)
+				continue
+			}
+			if i == 0 {
+				checkSyntax(t, script)
+			}
+			jobs++
+		}
+	}
+	t.Logf("%d scripts of %d files", jobs, len(files))
 }

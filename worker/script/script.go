@@ -16,10 +16,10 @@ const (
 	ExitErrored = 2
 )
 
-// runtime is the part that all scripts share.
+// runtimeText is the part that all scripts share.
 //
 //go:embed runtime.sh
-var runtime string
+var runtimeText string
 
 // Options is what the worker decides.
 type Options struct {
@@ -105,7 +105,7 @@ func (g *generator) head() {
 	g.linef("# It ends with %d = passed, %d = failed, %d = errored: the job could not be set up.", ExitPassed, ExitFailed, ExitErrored)
 	g.linef("# shellcheck disable=SC1090,SC1091,SC2016,SC2034,SC2317,SC2319")
 	g.linef("")
-	g.text(runtime)
+	g.text(runtimeText)
 	g.linef("")
 	g.linef("# ==== The job ====")
 	g.linef("# In braces, so that bash reads all of it before it runs any of it.")
