@@ -11,6 +11,8 @@ const (
 	ChangeJob        ChangeKind = "job"
 	ChangeLog        ChangeKind = "log"
 	ChangeWorker     ChangeKind = "worker"
+	// ChangeResync: hints were missed, anything may have changed; look at everything again.
+	ChangeResync ChangeKind = "resync"
 )
 
 // Change is a wake-up: something was committed. It is a hint, never the truth; readers look the thing up.
