@@ -27,16 +27,11 @@ const seenEvery = 5 * time.Minute
 // newManager returns the session manager for one kind of connection. The idle limit is not scs's own, because that one
 // writes the session anew with every request; see [Auth.bySession].
 func newManager(store SessionStore, c Config, cookie string, secure bool) *scs.SessionManager {
-	m := scs.New()
-	m.Store = sessions{store}
-	m.HashTokenInStore = true
-	m.Lifetime = c.Lifetime
-	m.Cookie.Name = cookie
-	m.Cookie.Secure = secure
-	m.Cookie.HttpOnly = true
-	m.Cookie.SameSite = http.SameSiteLaxMode
-	m.Cookie.Path = "/"
-	return m
+	// Not scs.New: that starts a goroutine for a store in memory, which nothing can stop.
+	return &scs.SessionManager{
+		Store: sessions{store}, HashTokenInStore: true, Lifetime: c.Lifetime, Codec: scs.GobCodec{},
+		Cookie: scs.SessionCookie{Name: cookie, Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode, Persist: true},
+	}
 }
 
 func (a *Auth) manager(r *http.Request) *scs.SessionManager {
