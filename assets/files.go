@@ -30,11 +30,11 @@ type Files struct {
 }
 
 type file struct {
-	body    []byte
-	kind    string
-	zip     sync.Once
-	zipped  []byte // nil where compressing does not pay
-	entity  string // ETag
+	body   []byte
+	kind   string
+	zip    sync.Once
+	zipped []byte // nil where compressing does not pay
+	entity string // ETag
 }
 
 // New gathers the files. Each of pages may hold *.css at its top, which follow the shell's in the order of their names.

@@ -33,8 +33,14 @@ func (f *Files) Parts() (*template.Template, error) {
 	return t, nil
 }
 
+// drawnAs are states that have no shape of their own.
+var drawnAs = map[string]string{"none": "created", "pending": "queued", "rejected": "dry", "approved": "ok"}
+
 // shape is the icon of a state; the running one turns.
 func (f *Files) shape(state string, size int, label ...string) Icon {
+	if drawn, ok := drawnAs[state]; ok {
+		state = drawn
+	}
 	icon := Icon{Name: state, Class: "i i-" + state, Size: size, Href: f.URL("icons.svg") + "#" + state}
 	if state == "started" {
 		icon.Class += " turn"

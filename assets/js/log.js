@@ -83,7 +83,7 @@ function take(data) {
   for (const op of data.ops) draw[op.do](op);
   if (data.open) { const l = build(data.open); l.id = "open-line"; place(l); }
   cursor = data.cursor;
-  for (const el of log.querySelectorAll("[data-size]")) el.textContent = data.size;
+  for (const el of document.querySelectorAll("[data-size]")) el.textContent = data.size;
   count();
   trim();
   if (data.ops.length || data.open) { if (follow) toEnd(); else news(data.ops.length); }
@@ -101,6 +101,9 @@ listen((m) => {
   if (m.resync || m.changes?.some((c) => c.job === job && (c.kind === "log" || c.kind === "job"))) soon();
 });
 setInterval(() => { if (!closed && Date.now() - last > 8000) pull(); }, 4000);
+
+// A restarted job has another log: begin again with that.
+document.addEventListener("headrace:fresh", () => { if (document.querySelector(".joblog") !== log) location.reload(); });
 
 // ---- following
 const button = log.querySelector("[data-follow]");

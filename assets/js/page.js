@@ -59,7 +59,8 @@ function heard({ live, since }) {
   stopAt(live ? 0 : since);
   badge?.classList.toggle("off", !live);
   if (badge) badge.querySelector("span").textContent = live ? "Live" : "Trying again";
-  note.hidden = live || Date.now() - since < 0;
+  if (!note) return;
+  note.hidden = live;
   if (!live) note.querySelector("b").textContent = `Not live since ${new Date(since).toTimeString().slice(0, 5)}.`;
 }
 note?.querySelector("button").addEventListener("click", () => dispatchEvent(new Event("headrace:again")));
@@ -116,6 +117,6 @@ for (const el of document.querySelectorAll("[data-scroll] .now, [data-scroll] .r
 prepare();
 clockFrom(root.dataset.time);
 tick();
-if (root.dataset.events) connect({ url: root.dataset.events, worker: root.dataset.worker });
+if (root.dataset.events && document.getElementById("main").dataset.live) connect({ url: root.dataset.events, worker: root.dataset.worker });
 startKeys(root.dataset.keys !== "off");
 startPalette();
