@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"github.com/headrace/headrace/platform/ci"
+)
+
+// Deps is what the API needs. All but Lint and Cluster are required.
+type Deps struct {
+	Store      Store
+	Intake     Intake
+	Dispatcher Dispatcher
+	Live       Live
+	// Who returns the user behind a request's context, or a [fault.Unauthenticated].
+	Who func(context.Context) (ci.User, error)
+	// Ready says how the node is.
+	Ready func(context.Context) Readiness
+	// Lint says what the build language thinks of a configuration. Nil: there is no such route.
+	Lint func(ctx context.Context, text []byte) []ci.ConfigMessage
+	// Cluster says who the nodes are. Nil: this one alone.
+	Cluster func(context.Context) Cluster
+}
+
+func (d Deps) validate() error {
+	if d.Store == nil || d.Intake == nil || d.Dispatcher == nil || d.Live == nil || d.Who == nil || d.Ready == nil {
+		return errors.New("store, intake, dispatcher, live, who and ready are required")
+	}
+	return nil
+}
+
+// Store is what the API reads, and the small things that it writes itself. What is not there gives a [fault.NotFound].
+type Store interface {
+	User(ctx context.Context, id int64) (ci.User, error)
+	UserByLogin(ctx context.Context, login string) (u ci.User, passwordHash string, err error)
+
+	Repository(ctx context.Context, id, forUser int64) (ci.Repository, error)
+	RepositoryBySlug(ctx context.Context, slug string, forUser int64) (ci.Repository, error)
+	Repositories(ctx context.Context, f ci.RepositoryFilter) (list []ci.RepositoryOverview, total int, err error)
+	SetActive(ctx context.Context, repoID int64, active bool) error
+	SetStar(ctx context.Context, userID, repoID int64, on bool) error
+	Branches(ctx context.Context, repoID int64, p ci.Page) (list []ci.Branch, total int, err error)
+	Branch(ctx context.Context, repoID int64, name string) (ci.Branch, error)
+
+	Request(ctx context.Context, repoID, id int64) (ci.Request, error)
+	Requests(ctx context.Context, f ci.RequestFilter) (list []ci.Request, total int, err error)
+
+	Build(ctx context.Context, id int64) (ci.Build, error)
+	Builds(ctx context.Context, f ci.BuildFilter) (list []ci.Build, total int, err error)
+	Job(ctx context.Context, id int64) (ci.Job, error)
+	Jobs(ctx context.Context, f ci.JobFilter) (list []ci.Job, total int, err error)
+
+	Log(ctx context.Context, jobID int64, attempt int) (ci.Log, error)
+	LogParts(ctx context.Context, jobID int64, attempt int, from ci.LogPos, maxBytes int) ([]ci.LogPart, error)
+	DeleteLog(ctx context.Context, jobID int64, by string) error
+
+	Queues(ctx context.Context) ([]ci.QueueStatus, error)
+}
+
+// Intake takes what shall become builds.
+type Intake interface {
+	// AddRepository gives a [fault.Conflict] if the slug is taken.
+	AddRepository(ctx context.Context, r ci.NewRepository) (ci.Repository, error)
+	// Submit stores the request before it returns. created is false where the key was known.
+	Submit(ctx context.Context, r ci.NewRequest) (request ci.Request, created bool, err error)
+}
+
+// Dispatcher cancels and restarts. What is in a state that does not allow it gives a [fault.Conflict].
+type Dispatcher interface {
+	CancelBuild(ctx context.Context, buildID int64, by string) error
+	CancelJob(ctx context.Context, jobID int64, by string) error
+	RestartBuild(ctx context.Context, buildID int64, by string, onlyNotPassed bool) error
+	RestartJob(ctx context.Context, jobID int64, by string) error
+}
+
+// Live follows what happens, on any node.
+type Live interface {
+	// Follow sends the parts of an attempt's log from a place on as they come, in order, and returns nil when the log is
+	// closed and all of it was sent; else the error of ctx or of send.
+	Follow(ctx context.Context, jobID int64, attempt int, from ci.LogPos, send func([]ci.LogPart) error) error
+	// Subscribe sends changes, after the event of that id where it is still known, until ctx ends or send fails.
+	Subscribe(ctx context.Context, lastEventID string, send func(id string, changes []ci.Change) error) error
+}
+
+// Readiness is how a node is.
+type Readiness struct {
+	// Ready: the node takes traffic.
+	Ready bool
+	// Reason says why not, for people.
+	Reason string
+	// Services are the servers that the node uses.
+	Services []Service
+}
+
+// Service is a server that the node uses.
+type Service struct {
+	Name string // database, coordinator, broker
+	Up   bool
+	// Detail says more, for people, without secrets.
+	Detail string
+}
+
+// Cluster is who the nodes are, in the words of ping.
+type Cluster struct {
+	Primary     string
+	Secondaries []string
+	Nodes       []string // in active-active only
+	HA          bool
+	Role        string // primary, secondary or active
+}
