@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -193,6 +194,60 @@ func TestCookies_WithAuth(t *testing.T) {
 				t.Errorf("other origins are let in: %s", h)
 			}
 		})
+	}
+}
+
+// TestSessions_OnTheRealStore: what auth asks of its store, the store does.
+func TestSessions_OnTheRealStore(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(d *Deps, _ *Config) { d.Who = auth.Who })
+	a, err := auth.New(b.store, auth.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func(c *http.Cookie) int {
+		r := httptest.NewRequest(http.MethodGet, "http://mill.example/api/user", nil)
+		r.AddCookie(c)
+		w := httptest.NewRecorder()
+		a.Identify(b).ServeHTTP(w, r)
+		return w.Code
+	}
+	signIn := func(password string) *http.Cookie {
+		user, err := a.SignIn(t.Context(), "ines", password, netip.MustParseAddr("203.0.113.7"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		if err := a.StartSession(w, httptest.NewRequest(http.MethodPost, "http://mill.example/sign-in", nil), user); err != nil {
+			t.Fatal(err)
+		}
+		return w.Result().Cookies()[0]
+	}
+	if _, err := a.ResetPassword(t.Context(), "ines", "a first good password"); err != nil {
+		t.Fatal(err)
+	}
+	first := signIn("a first good password")
+	if got := status(first); got != http.StatusOK {
+		t.Errorf("signed in, the answer is %d", got)
+	}
+	generated, err := a.ResetPassword(t.Context(), "ines", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := status(first); got != http.StatusForbidden {
+		t.Errorf("after the password changed, the old session answers %d", got)
+	}
+	second := signIn(generated)
+	r := httptest.NewRequest(http.MethodPost, "http://mill.example/sign-out", nil)
+	r.AddCookie(second)
+	if err := a.EndSession(httptest.NewRecorder(), r); err != nil {
+		t.Fatal(err)
+	}
+	if got := status(second); got != http.StatusForbidden {
+		t.Errorf("signed out, the answer is %d", got)
+	}
+	if got, err := a.EnsureAdmin(t.Context(), ""); got != "" || err != nil {
+		t.Errorf("with users there, a first one was made: %q, %v", got, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/ci"
@@ -60,8 +61,8 @@ func buildFilter(c *call, f ci.BuildFilter) (ci.BuildFilter, error) {
 	if f.Branch, err = c.text("branch.name"); err != nil {
 		return f, err
 	}
-	field, descending := c.sortBy("id", "number", "created_at")
-	f.Ascending = field != "" && !descending
+	order := c.sortBy("id", "id:desc", "number", "number:desc", "created_at", "created_at:desc")
+	f.Ascending = order != "" && !strings.HasSuffix(order, ":desc")
 	return f, nil
 }
 

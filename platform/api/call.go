@@ -63,7 +63,7 @@ type call struct {
 func (a *API) endpoint(mount string, r route) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		c.Header("X-Endpoint", r.name)
-		user, err := a.Who(c)
+		user, err := a.Who(c.Request.Context())
 		if err != nil {
 			a.fail(c, err, r.resource)
 			return
@@ -102,7 +102,7 @@ func (a *API) send(c *gin.Context, in *call, out answer) {
 	case !c.Writer.Written():
 		a.fail(c, err, in.route.resource)
 	default:
-		a.log.WarnContext(c, "answer broke off", "request_id", requestID(c), "route", c.FullPath(), "err", err)
+		a.log.WarnContext(c.Request.Context(), "answer broke off", "request_id", requestID(c), "route", c.FullPath(), "err", err)
 		panic(http.ErrAbortHandler) // half an answer must not look whole
 	}
 }

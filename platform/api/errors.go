@@ -114,7 +114,7 @@ func (a *API) fail(c *gin.Context, err error, resource string) {
 		body.set(r.resource, r.shown)
 	}
 	if err := writeJSON(c.Writer, s.status, "application/json", body); err != nil {
-		a.log.DebugContext(c, "error not sent", "err", err)
+		a.log.DebugContext(c.Request.Context(), "error not sent", "err", err)
 	}
 	c.Abort()
 }
@@ -125,9 +125,9 @@ func (a *API) tell(c *gin.Context, err error, status int) {
 	case errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil:
 		return // they went away
 	case status == http.StatusInternalServerError:
-		a.log.ErrorContext(c, "request failed", "request_id", requestID(c), "method", c.Request.Method, "route", c.FullPath(), "err", err)
+		a.log.ErrorContext(c.Request.Context(), "request failed", "request_id", requestID(c), "method", c.Request.Method, "route", c.FullPath(), "err", err)
 	case status > http.StatusInternalServerError:
-		a.log.WarnContext(c, "request not carried out", "request_id", requestID(c), "route", c.FullPath(), "status", status, "err", err)
+		a.log.WarnContext(c.Request.Context(), "request not carried out", "request_id", requestID(c), "route", c.FullPath(), "status", status, "err", err)
 	}
 }
 
@@ -146,7 +146,7 @@ func (a *API) problem(c *gin.Context, status int, err error) {
 	body := new(object).set("type", "about:blank").set("title", http.StatusText(status)).set("status", status).
 		set("detail", fault.Message(err)).set("instance", c.Request.URL.Path).set("request_id", requestID(c))
 	if err := writeJSON(c.Writer, status, "application/problem+json", body); err != nil {
-		a.log.DebugContext(c, "problem not sent", "err", err)
+		a.log.DebugContext(c.Request.Context(), "problem not sent", "err", err)
 	}
 	c.Abort()
 }

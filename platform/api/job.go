@@ -21,7 +21,7 @@ func (a *API) listJobs(ctx context.Context, c *call) (answer, error) {
 	if active != nil && *active && len(f.States) == 0 {
 		f.States = []ci.State{ci.Created, ci.Queued, ci.Received, ci.Started}
 	}
-	c.sortBy("id")
+	c.sortBy("id:desc") // the order is fixed: another wish is answered with a warning
 	list, total, err := a.Store.Jobs(ctx, f)
 	if err != nil {
 		return answer{}, err

@@ -80,20 +80,20 @@ func (c *call) allWarnings() []*object {
 	return c.warnings
 }
 
-// sortBy returns the wanted order as field and direction, first wish first, of those that the list can be sorted by. The
+// sortBy returns the wanted order, first wish first, of those that the list can be sorted by: "field" or "field:desc". The
 // others are passed over with a warning.
-func (c *call) sortBy(fields ...string) (field string, descending bool) {
+func (c *call) sortBy(can ...string) (order string) {
 	for wish := range strings.SplitSeq(c.query.Get("sort_by"), ",") {
-		name, direction, _ := strings.Cut(strings.TrimSpace(wish), ":")
-		switch {
-		case name == "":
-		case !slices.Contains(fields, name) || (direction != "" && direction != "asc" && direction != "desc"):
-			c.warn("ignored_value", "sort_by", "query value %s for sort_by not a field to sort by, ignored", strings.TrimSpace(wish))
-		case field == "":
-			field, descending = name, direction == "desc"
+		wish = strings.TrimSpace(wish)
+		switch known := strings.TrimSuffix(wish, ":asc"); {
+		case wish == "":
+		case !slices.Contains(can, known):
+			c.warn("ignored_value", "sort_by", "query value %s for sort_by not a field to sort by, ignored", wish)
+		case order == "":
+			order = known
 		}
 	}
-	return field, descending
+	return order
 }
 
 // collection returns a list as v3 shows it. total is -1 where it was not counted.

@@ -60,6 +60,7 @@ func (a *API) findLogText(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	return answer{write: func(w http.ResponseWriter) error {
+		w = newPatient(w)
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if !l.RemovedAt.IsZero() {
 			_, err := io.WriteString(w, removed(l))
@@ -118,7 +119,7 @@ func (a *API) writeLog(ctx context.Context, c *call, w http.ResponseWriter, l ci
 	href := "/job/" + id(l.JobID) + "/log"
 	head := v.object("log", href, standard).set("@permissions", jobPermissions()).set("id", l.JobID).set("attempt", l.Attempt)
 	head.set("@raw_log_href", v.mount+href+".txt")
-	j := &jsonWriter{w: w}
+	j := &jsonWriter{w: newPatient(w)}
 	if err := j.open(head); err != nil {
 		return err
 	}
@@ -179,7 +180,7 @@ func (a *API) listLogParts(ctx context.Context, c *call) (answer, error) {
 		}
 	}
 	return answer{write: func(w http.ResponseWriter) error {
-		j := &jsonWriter{w: w}
+		j := &jsonWriter{w: newPatient(w)}
 		if err := j.open(newObject("log_parts").set("@representation", standard)); err != nil {
 			return err
 		}

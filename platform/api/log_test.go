@@ -96,6 +96,39 @@ func TestLogParts_Polling(t *testing.T) {
 	}
 }
 
+// TestLog_OutlastsTheServersTimeLimit: a server's WriteTimeout is for whole answers, and a long log on a slow line takes longer.
+func TestLog_OutlastsTheServersTimeLimit(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.startJob(t)
+	part := strings.Repeat("x", 64<<10)
+	for i := range 10 {
+		b.write(t, j, 10*i, false, part, part, part, part, part, part, part, part, part, part)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, b.user)))
+	}))
+	server.Config.WriteTimeout = 100 * time.Millisecond
+	server.Start()
+	t.Cleanup(server.Close)
+	for _, path := range []string{".txt", ""} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+logPath(j, path), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(200 * time.Millisecond) // the reader is slow: most of the answer does not fit into the sockets
+		n, err := io.Copy(io.Discard, answer.Body)
+		if err != nil || n < 100*64<<10 {
+			t.Errorf("%q broke off after %d bytes: %v", path, n, err)
+		}
+		_ = answer.Body.Close()
+	}
+}
+
 func TestLogParts_Choice(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

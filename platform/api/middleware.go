@@ -44,7 +44,7 @@ func (a *API) observe(c *gin.Context) {
 	if c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
 		level = slog.LevelInfo
 	}
-	a.log.LogAttrs(c, level, "request", slog.String("request_id", requestID(c)), slog.String("method", c.Request.Method),
+	a.log.LogAttrs(c.Request.Context(), level, "request", slog.String("request_id", requestID(c)), slog.String("method", c.Request.Method),
 		slog.String("path", c.Request.URL.Path), slog.Int("status", c.Writer.Status()), slog.Duration("took", took), slog.Int("bytes", c.Writer.Size()))
 }
 
@@ -71,7 +71,7 @@ func (a *API) recover(c *gin.Context) {
 		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(p) // net/http's own sign to drop the connection
 		}
-		a.log.ErrorContext(c, "panic in a handler", "request_id", requestID(c), "route", c.FullPath(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		a.log.ErrorContext(c.Request.Context(), "panic in a handler", "request_id", requestID(c), "route", c.FullPath(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		if c.Writer.Written() {
 			panic(http.ErrAbortHandler) // half an answer must not look whole
 		}

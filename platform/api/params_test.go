@@ -222,7 +222,7 @@ func TestFilters(t *testing.T) {
 		t.Errorf("an unknown owner answers %d", got.Code)
 	}
 	first := func(sort string) any { return at(b.get(t, "/api/builds?sort_by="+sort).json(t), "builds", 0, "id") }
-	if first("id") != float64(j.BuildID) || first("id:desc") == float64(j.BuildID) || first("number:desc,id:desc") == float64(j.BuildID) {
+	if first("id") != float64(j.BuildID) || first("id:desc") == float64(j.BuildID) || first("number:desc,id:desc") == float64(j.BuildID) || first("number:asc") != float64(j.BuildID) {
 		t.Errorf("builds are sorted wrongly: %v %v", first("id"), first("id:desc"))
 	}
 }
@@ -230,6 +230,14 @@ func TestFilters(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	for path, warned := range map[string]bool{
+		"/api/jobs?sort_by=id:desc": false, "/api/jobs?sort_by=id": true, "/api/repos?sort_by=id:desc": true, "/api/repos?sort_by=current_build:desc": false,
+		"/api/repo/1/branches?sort_by=default_branch,exists_on_github,last_build:desc": false, "/api/repo/1/branches?sort_by=name": true,
+	} {
+		if got := b.get(t, path).json(t)["@warnings"] != nil; got != warned {
+			t.Errorf("%s: warned is %v, want %v", path, got, warned)
+		}
+	}
 	got := b.get(t, "/api/repo/1/builds?nonsense=1&sort_by=colour:desc,number:desc").json(t)
 	want := []any{
 		map[string]any{"@type": "warning", "message": "query value colour:desc for sort_by not a field to sort by, ignored", "warning_type": "ignored_value", "parameter": "sort_by"},

@@ -76,8 +76,8 @@ func repositoryFilter(c *call) (f ci.RepositoryFilter, err error) {
 			}
 		}
 	}
-	field, _ := c.sortBy("id", "default_branch.last_build", "current_build")
-	f.SortByLast = field != "" && field != "id"
+	order := c.sortBy("id", "default_branch.last_build:desc", "current_build:desc")
+	f.SortByLast = strings.HasSuffix(order, ":desc")
 	return f, nil
 }
 
@@ -163,7 +163,7 @@ func (a *API) listBranches(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	c.sortBy() // the order is fixed: a wish is answered with a warning
+	c.sortBy("default_branch", "exists_on_github", "last_build:desc") // the order is fixed: another wish is answered with a warning
 	v := a.view(c)
 	shown := make([]*object, len(list))
 	for i, b := range list {

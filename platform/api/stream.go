@@ -37,12 +37,40 @@ func newStream(w http.ResponseWriter) (*stream, error) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	w.WriteHeader(http.StatusOK)
-	raw := w
-	if u, wrapped := w.(interface{ Unwrap() http.ResponseWriter }); wrapped {
-		raw = u.Unwrap() // gin's Flush hides that there is none
-	}
-	s := &stream{w: w, control: http.NewResponseController(raw)}
+	s := &stream{w: w, control: controller(w)}
 	return s, s.send(fmt.Sprintf("retry: %d\n\n", retryAfter.Milliseconds()))
+}
+
+// controller controls the connection itself: gin's own Flush hides that there is none.
+func controller(w http.ResponseWriter) *http.ResponseController {
+	if u, wrapped := w.(interface{ Unwrap() http.ResponseWriter }); wrapped {
+		w = u.Unwrap()
+	}
+	return http.NewResponseController(w)
+}
+
+// allowTime gives the next write its time.
+func allowTime(c *http.ResponseController) error {
+	if err := c.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// patient writes a long answer: each piece has a time limit, instead of the whole.
+type patient struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func newPatient(w http.ResponseWriter) patient { return patient{w, controller(w)} }
+
+// Write writes a piece.
+func (p patient) Write(b []byte) (int, error) {
+	if err := allowTime(p.control); err != nil {
+		return 0, err
+	}
+	return p.ResponseWriter.Write(b)
 }
 
 // event sends data as JSON. Empty name and id are left out.
@@ -65,7 +93,7 @@ func (s *stream) event(id, name string, data any) error {
 func (s *stream) send(text string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.control.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := allowTime(s.control); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(s.w, text); err != nil {

@@ -31,7 +31,7 @@ func (a *API) ping(c *gin.Context) {
 	start := time.Now()
 	cluster := Cluster{Primary: a.config.Node, Role: "primary"}
 	if a.Cluster != nil {
-		cluster = a.Cluster(c)
+		cluster = a.Cluster(c.Request.Context())
 	}
 	if cluster.Secondaries == nil {
 		cluster.Secondaries = []string{}
@@ -50,7 +50,7 @@ func (a *API) healthz(c *gin.Context) {
 
 // readyz answers whether the node takes traffic.
 func (a *API) readyz(c *gin.Context) {
-	r := a.Ready(c)
+	r := a.Ready(c.Request.Context())
 	status, word := http.StatusOK, "ready"
 	if !r.Ready {
 		status, word = http.StatusServiceUnavailable, "not ready"
@@ -64,7 +64,7 @@ func (a *API) readyz(c *gin.Context) {
 
 func (a *API) sendSystem(c *gin.Context, status int, body *object) {
 	if err := writeJSON(c.Writer, status, "application/json", body); err != nil {
-		a.log.DebugContext(c, "answer not sent", "err", err)
+		a.log.DebugContext(c.Request.Context(), "answer not sent", "err", err)
 	}
 }
 

@@ -138,6 +138,21 @@ func TestSignIn_StrangersCannotLockAnOwnerOut(t *testing.T) {
 	}
 }
 
+func TestSignIn_SuccessForgivesTypos(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	for range 4 {
+		for range 3 {
+			if _, err := b.SignIn(t.Context(), "admin", "quiet mill by teh river", home); !fault.Is(err, fault.Unauthenticated) {
+				t.Fatal(err)
+			}
+		}
+		if _, err := b.SignIn(t.Context(), "admin", password, home); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestSignIn_SlowsDownAnAddress(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{})
