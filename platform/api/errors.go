@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,24 +55,14 @@ type shape struct {
 
 // shapeOf is the one place where errors become v3 errors.
 func shapeOf(err error, resource string) shape {
-	text := fault.Message(err)
-	kind := ""
+	text, kind := fault.Message(err), ""
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		kind = f.Kind
 	}
-	switch kind {
-	case "wrong_credentials":
-		return shape{http.StatusForbidden, kind, "access denied"}
-	case "login_required":
-		return shape{http.StatusForbidden, kind, "login required"}
-	case "repository_inactive":
-		return shape{http.StatusNotAcceptable, kind, "cannot create requests on an inactive repository"}
-	case "method_not_allowed":
-		return shape{http.StatusMethodNotAllowed, kind, text}
-	case "unprocessable_entity":
-		return shape{http.StatusUnprocessableEntity, kind, text}
+	if s, found := shapeOfKind(kind, text); found {
+		return s
 	}
-	switch code := fault.CodeOf(err); code {
+	switch fault.CodeOf(err) {
 	case fault.Invalid:
 		return shape{http.StatusBadRequest, "wrong_params", text}
 	case fault.Unauthenticated:
@@ -81,10 +72,7 @@ func shapeOf(err error, resource string) shape {
 	case fault.NotFound:
 		return shape{http.StatusNotFound, "not_found", fmt.Sprintf("%s not found (or insufficient access)", resource)}
 	case fault.Conflict:
-		if kind == "" {
-			kind = "conflict"
-		}
-		return shape{http.StatusConflict, kind, text}
+		return shape{http.StatusConflict, cmp.Or(kind, "conflict"), text}
 	case fault.Limited:
 		return shape{http.StatusTooManyRequests, "request_limit_reached", text}
 	case fault.Unavailable:
@@ -95,6 +83,23 @@ func shapeOf(err error, resource string) shape {
 		}
 		return shape{http.StatusInternalServerError, "server_error", text}
 	}
+}
+
+// shapeOfKind is the shape of cases that v3 knows by name and answers in its own way.
+func shapeOfKind(kind, text string) (shape, bool) {
+	switch kind {
+	case "wrong_credentials":
+		return shape{http.StatusForbidden, kind, "access denied"}, true
+	case "login_required":
+		return shape{http.StatusForbidden, kind, "login required"}, true
+	case "repository_inactive":
+		return shape{http.StatusNotAcceptable, kind, "cannot create requests on an inactive repository"}, true
+	case "method_not_allowed":
+		return shape{http.StatusMethodNotAllowed, kind, text}, true
+	case "unprocessable_entity":
+		return shape{http.StatusUnprocessableEntity, kind, text}, true
+	}
+	return shape{}, false
 }
 
 // fail answers with a v3 error. resource is what a missing thing is called where the error does not say.

@@ -21,7 +21,11 @@ var update = flag.Bool("update", false, "write the golden files anew") //nolint:
 // TestShapes holds the answers against testdata: every field, its order, its value. Each is also held against openapi.json.
 func TestShapes(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(_ *Deps, c *Config) { c.Node = "mill-a" })
+	onBoth(t, shapes)
+}
+
+func shapes(t *testing.T, b *bundle) {
+	t.Helper()
 	j := b.startJob(t)
 	b.write(t, j, 0, true, "$ make\n", "\x1b[32mok\x1b[0m <done>\n")
 	b.finish(t, j, ci.Passed)

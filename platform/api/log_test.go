@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/headrace/headrace/platform/ci"
+	"github.com/headrace/headrace/platform/live"
 )
 
 func logPath(j ci.Job, rest string) string { return fmt.Sprintf("/api/job/%d/log%s", j.ID, rest) }
@@ -269,7 +270,20 @@ func (s *sse) want(events ...string) {
 
 func TestStreamLog_FollowsAndResumes(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	t.Run("with a plain reader of the store", func(t *testing.T) {
+		t.Parallel()
+		followAndResume(t, setup(t))
+	})
+	t.Run("with the real live", func(t *testing.T) {
+		t.Parallel()
+		followAndResume(t, setup(t, func(d *Deps, _ *Config) {
+			d.Live = live.New(d.Store, live.Config{Poll: 10 * time.Millisecond, Pace: time.Millisecond})
+		}))
+	})
+}
+
+func followAndResume(t *testing.T, b *bundle) {
+	t.Helper()
 	j := b.startJob(t)
 	b.write(t, j, 0, false, "one\n", "tw\xe2\x82")
 	s := b.open(t, logPath(j, "/stream"))

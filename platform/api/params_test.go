@@ -12,7 +12,11 @@ import (
 
 func TestSlug_InEverySpelling(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	onBoth(t, slugs)
+}
+
+func slugs(t *testing.T, b *bundle) {
+	t.Helper()
 	deep := b.addRepository(t, "group/sub/a.b-c_d")
 	tests := map[string]struct {
 		path string
@@ -36,7 +40,6 @@ func TestSlug_InEverySpelling(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			got := b.get(t, test.path)
 			if got.json(t)["id"] != test.want {
 				t.Errorf("answer %d %s", got.Code, got.Body)
@@ -46,6 +49,44 @@ func TestSlug_InEverySpelling(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestParameters_ThatNoDatabaseShallSee: numbers and bytes that a database would refuse are refused, or pass over, before.
+func TestParameters_ThatNoDatabaseShallSee(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, b *bundle) {
+		t.Helper()
+		b.startJob(t)
+		numbers := []string{"2147483647", "2147483648", "9223372036854775807", "9223372036854775808", "99999999999999999999", "-1", "1e9", "0x10", "NaN"}
+		texts := []string{"%00", "a%00b", "%ff%fe", "%F0%9F%92%A9", "'%20OR%201=1--", "%25", "%5C", "_", "%", strings.Repeat("x", 5000)}
+		var paths []string
+		for _, n := range numbers {
+			for _, p := range []string{
+				"/api/build/@", "/api/job/@", "/api/user/@", "/api/repo/@", "/api/repo/1/request/@", "/api/job/1/log?attempt=@", "/api/job/1/log/stream?attempt=2&x=@",
+				"/api/job/1/log_parts?after=@", "/api/job/1/log_parts?part_numbers=@", "/api/builds?offset=@", "/api/jobs?limit=@", "/api/repos?offset=@",
+				"/api/repo/1/branches?offset=@", "/api/repo/1/requests?offset=@", "/api/job/1/log/stream?last_event_id=2.@.1", "/api/job/1/log/stream?last_event_id=@.1.1",
+			} {
+				paths = append(paths, strings.ReplaceAll(p, "@", n))
+			}
+		}
+		for _, x := range texts {
+			for _, p := range []string{
+				"/api/repo/acme%2F@", "/api/owner/@", "/api/owner/@/repos", "/api/repo/1/branch/@", "/api/builds?branch.name=@", "/api/builds?created_by=@",
+				"/api/builds?event_type=@", "/api/repos?slug_filter=@", "/api/repo/1/requests?state=@", "/api/repo/1/requests?result=@",
+			} {
+				paths = append(paths, strings.ReplaceAll(p, "@", x))
+			}
+		}
+		for _, path := range paths {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+			if err != nil {
+				continue // a client cannot send it either
+			}
+			if got := b.answer(r); got.Code >= http.StatusInternalServerError {
+				t.Errorf("GET %.80s answers %d %s", path, got.Code, got.Body)
+			}
+		}
+	})
 }
 
 func TestWrites_TakeEverySpelling(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/internal/testkit"
 	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/store"
 )
@@ -43,8 +44,27 @@ type userKey struct{}
 // setup returns an API over an empty SQLite database with the users ines and acme and the repository acme/app.
 func setup(t *testing.T, change ...func(*Deps, *Config)) *bundle {
 	t.Helper()
+	return setupOn(t, store.Config{Path: filepath.Join(t.TempDir(), "test.db")}, change...)
+}
+
+// onBoth runs a test on SQLite and, where it is there, on PostgreSQL.
+func onBoth(t *testing.T, test func(*testing.T, *bundle)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, setup(t))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, setupOn(t, store.Config{PostgresURL: testkit.Postgres(t), MaxConns: 3}))
+	})
+}
+
+func setupOn(t *testing.T, where store.Config, change ...func(*Deps, *Config)) *bundle {
+	t.Helper()
 	at := time.Date(2026, 11, 20, 5, 46, 0, 0, time.UTC)
-	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "test.db"), Now: func() time.Time { return at }, Settle: -1})
+	where.Now, where.Settle = func() time.Time { return at }, -1
+	s, err := store.Open(t.Context(), where)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,6 +225,11 @@ func (b *bundle) do(t *testing.T, method, path, body string, headers ...string) 
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
+	return b.answer(r)
+}
+
+// answer answers a request of ines.
+func (b *bundle) answer(r *http.Request) answered {
 	w := httptest.NewRecorder()
 	b.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, b.user)))
 	return answered{w}
