@@ -14,7 +14,7 @@ import (
 // hub is the platform's side: it answers claims and heartbeats and stores what the worker says.
 type hub struct {
 	t *testing.T
-	c *carrier
+	c broker.Carrier
 
 	mu      sync.Mutex
 	runs    map[broker.Run]*record
@@ -36,7 +36,7 @@ type record struct {
 	final   int // number of the final part, -1 before it
 }
 
-func newHub(t *testing.T, c *carrier) *hub {
+func newHub(t *testing.T, c broker.Carrier) *hub {
 	t.Helper()
 	h := &hub{t: t, c: c, runs: map[broker.Run]*record{}, lose: map[int]bool{}, changed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -45,7 +45,10 @@ func newHub(t *testing.T, c *carrier) *hub {
 		broker.ClaimQueue: h.claim, broker.HeartbeatQueue: h.beat, broker.StateQueue: h.report, broker.LogQueue: h.log,
 	} {
 		wg.Go(func() {
-			_ = c.Consume(ctx, queue, 1, func(_ context.Context, d broker.Delivery) { h.handle(d.Message(), handle) })
+			_ = c.Consume(ctx, queue, 1, func(ctx context.Context, d broker.Delivery) {
+				h.handle(d.Message(), handle)
+				_ = d.Ack(ctx) // the test is ending
+			})
 		})
 	}
 	t.Cleanup(func() { cancel(); wg.Wait() })
@@ -75,7 +78,7 @@ func (h *hub) answer(to, kind string, v any) {
 		h.t.Error(err)
 		return
 	}
-	h.c.deliver(to, m)
+	_ = h.c.Publish(context.Background(), m) // an answer that is lost is asked for again
 }
 
 func (h *hub) claim(m broker.Message) {

@@ -33,8 +33,17 @@ type bundle struct {
 // setup runs a worker. change edits its configuration and may give another executor.
 func setup(t *testing.T, exec executor.Executor, change func(*worker.Config)) *bundle {
 	t.Helper()
-	b := &bundle{c: newCarrier(), done: make(chan error, 1), logged: &logBuffer{}}
-	b.hub = newHub(t, b.c)
+	c := newCarrier()
+	b := setupOn(t, c, exec, change)
+	b.c = c
+	return b
+}
+
+// setupOn runs a worker on a carrier.
+func setupOn(t *testing.T, c broker.Carrier, exec executor.Executor, change func(*worker.Config)) *bundle {
+	t.Helper()
+	b := &bundle{done: make(chan error, 1), logged: &logBuffer{}}
+	b.hub = newHub(t, c)
 	if exec == nil {
 		b.exec = &fakeExecutor{started: make(chan *fakeProcess, 100)}
 		exec = b.exec
@@ -47,7 +56,7 @@ func setup(t *testing.T, exec executor.Executor, change func(*worker.Config)) *b
 	if change != nil {
 		change(&cfg)
 	}
-	w, err := worker.New(b.c, exec, cfg)
+	w, err := worker.New(c, exec, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
