@@ -89,14 +89,26 @@ func (g *guard) passed(ip netip.Addr, login string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	rules := g.rules(ip, login)
-	address := rules[0].key
-	if t, ok := g.tries.Get(address); ok {
-		// Only this try is taken back: an own account must not wash off the failures at other accounts.
-		t.failed, t.until = t.failed-1, time.Time{}
-		g.tries.Add(address, t)
-	}
+	// Of the address only this try is taken back: an own account must not wash off the failures at other accounts.
+	g.takeBack(rules[0].key)
 	g.tries.Remove(rules[1].key)
 	g.known.Add(pair(ip, login), struct{}{})
+}
+
+// undecided says that the try which began was neither right nor wrong: it could not be checked.
+func (g *guard) undecided(ip netip.Addr, login string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, r := range g.rules(ip, login) {
+		g.takeBack(r.key)
+	}
+}
+
+func (g *guard) takeBack(key string) {
+	if t, ok := g.tries.Get(key); ok {
+		t.failed, t.until = t.failed-1, time.Time{}
+		g.tries.Add(key, t)
+	}
 }
 
 // rules are those for an address, and then for the account as seen from there.

@@ -153,6 +153,21 @@ func TestSignIn_SuccessForgivesTypos(t *testing.T) {
 	}
 }
 
+func TestSignIn_AnOutageIsNobodysMistake(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	b.store.fail = errors.New("database is away")
+	for range 30 {
+		if _, err := b.SignIn(t.Context(), "admin", password, home); err == nil || fault.Is(err, fault.Limited) || fault.Is(err, fault.Unauthenticated) {
+			t.Fatalf("while the store is away: %v", err)
+		}
+	}
+	b.store.fail = nil
+	if _, err := b.SignIn(t.Context(), "admin", password, home); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
 func TestSignIn_SlowsDownAnAddress(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{})
