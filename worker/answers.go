@@ -24,7 +24,7 @@ func (w *Worker) handle(ctx context.Context, d broker.Delivery) {
 	m := d.Message()
 	err := w.dispatch(m)
 	if err != nil {
-		w.cfg.Log.Warn("a message to this worker cannot be read; it is dropped", "type", m.Type, "err", err)
+		w.cfg.Log.WarnContext(ctx, "a message to this worker cannot be read; it is dropped", "type", m.Type, "err", err)
 	}
 	_ = d.Ack(ctx) // without a connection it comes again, and changes nothing then
 }

@@ -28,21 +28,21 @@ func (w *Worker) perform(stop context.Context, t *task) {
 		return nil
 	})
 	if err != nil {
-		w.cfg.Log.Error("running a job broke", "job_id", t.key.JobID, "attempt", t.key.Attempt, "err", err)
+		w.cfg.Log.ErrorContext(stop, "running a job broke", "job_id", t.key.JobID, "attempt", t.key.Attempt, "err", err)
 		o = outcome{state: stateErrored, reason: reasonExecutor, note: "A defect in the worker ended this job; the worker's log says more."}
 		o.words = o.note
 	}
 	if t.ending() == endLost {
 		t.tape.Drop()
-		w.cfg.Log.Warn("a job does not belong to this worker any more; it is killed and forgotten", "job_id", t.key.JobID, "attempt", t.key.Attempt)
+		w.cfg.Log.WarnContext(stop, "a job does not belong to this worker any more; it is killed and forgotten", "job_id", t.key.JobID, "attempt", t.key.Attempt)
 		return
 	}
 	if o.words != "" {
 		t.tape.Say(closing(o))
 	}
-	w.cfg.Log.Info("job ended", "job_id", t.key.JobID, "attempt", t.key.Attempt, "state", o.state, "reason", o.reason, "seconds", time.Since(t.since).Seconds())
+	w.cfg.Log.InfoContext(stop, "job ended", "job_id", t.key.JobID, "attempt", t.key.Attempt, "state", o.state, "reason", o.reason, "seconds", time.Since(t.since).Seconds())
 	if err := t.tape.End(t.report(w.cfg.ID, o.state, o)); err != nil {
-		w.cfg.Log.Error("the end of a job cannot be reported", "job_id", t.key.JobID, "err", err)
+		w.cfg.Log.ErrorContext(stop, "the end of a job cannot be reported", "job_id", t.key.JobID, "err", err)
 	}
 }
 
@@ -142,7 +142,7 @@ func (w *Worker) kill(t *task, p executor.Process, done <-chan ended) outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.KillPatience)
 	defer cancel()
 	if err := p.Kill(ctx); err != nil {
-		w.cfg.Log.Error("a job cannot be killed; it may still use this machine", "job_id", t.key.JobID, "instance", p.ID(), "err", err)
+		w.cfg.Log.ErrorContext(ctx, "a job cannot be killed; it may still use this machine", "job_id", t.key.JobID, "instance", p.ID(), "err", err)
 		return end.outcome()
 	}
 	<-done

@@ -20,7 +20,7 @@ func (w *Worker) slot(intake, stop context.Context, life *run.Group) {
 		switch {
 		case err != nil && intake.Err() == nil:
 			failures++
-			w.cfg.Log.Warn("no job can be taken from the queue; trying again", "queue", w.cfg.Queue, "err", err)
+			w.cfg.Log.WarnContext(intake, "no job can be taken from the queue; trying again", "queue", w.cfg.Queue, "err", err)
 			_ = run.Pause(intake, w.cfg.Backoff.After(failures)) // the loop looks at the context
 		case err == nil && intake.Err() != nil:
 			w.requeue(d)
@@ -35,7 +35,7 @@ func (w *Worker) slot(intake, stop context.Context, life *run.Group) {
 func (w *Worker) take(stop context.Context, life *run.Group, d broker.Delivery) {
 	job, err := broker.DecodeJob(d.Message())
 	if err != nil {
-		w.cfg.Log.Warn("a message in the job queue is no job; it is dropped", "id", d.Message().ID, "type", d.Message().Type, "err", err)
+		w.cfg.Log.WarnContext(stop, "a message in the job queue is no job; it is dropped", "id", d.Message().ID, "type", d.Message().Type, "err", err)
 		w.ack(d)
 		return
 	}
@@ -65,19 +65,19 @@ func (w *Worker) own(stop context.Context, t *task, d broker.Delivery) bool {
 	switch {
 	case err != nil:
 		if stop.Err() == nil {
-			log.Warn("the platform does not say whether a job may run here; it goes back to the queue", "err", err)
+			log.WarnContext(stop, "the platform does not say whether a job may run here; it goes back to the queue", "err", err)
 		}
 		w.requeue(d)
 		return false
 	case !answer.Granted:
-		log.Info("a job is not for this worker", "reason", answer.Reason)
+		log.InfoContext(stop, "a job is not for this worker", "reason", answer.Reason)
 		w.ack(d)
 		return false
 	}
 	t.setClaimed()
 	w.beats.wake.Wake()
 	w.ack(d)
-	log.Info("running a job", "job", t.job.Job.Number, "repo", t.job.Repository.Slug)
+	log.InfoContext(stop, "running a job", "job", t.job.Job.Number, "repo", t.job.Repository.Slug)
 	return true
 }
 
@@ -89,7 +89,7 @@ func (w *Worker) leave(stop context.Context, t *task) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(stop), w.cfg.GiveBack)
 	defer cancel()
 	if err := t.tape.Published(ctx); err != nil {
-		w.cfg.Log.Warn("the last reports of a job did not leave in time; the platform will notice that this worker is gone", "job_id", t.key.JobID, "err", err)
+		w.cfg.Log.WarnContext(ctx, "the last reports of a job did not leave in time; the platform will notice that this worker is gone", "job_id", t.key.JobID, "err", err)
 	}
 }
 
@@ -101,6 +101,6 @@ func (w *Worker) settleDelivery(f func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.GiveBack)
 	defer cancel()
 	if err := f(ctx); err != nil && !errors.Is(err, broker.ErrGone) {
-		w.cfg.Log.Warn("a delivery could not be settled; the broker delivers it again", "err", err)
+		w.cfg.Log.WarnContext(ctx, "a delivery could not be settled; the broker delivers it again", "err", err)
 	}
 }

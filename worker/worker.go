@@ -128,7 +128,7 @@ func (w *Worker) retry(ctx context.Context, f func() error) error {
 		if err == nil || ctx.Err() != nil || errors.Is(err, broker.ErrClosed) {
 			return err
 		}
-		w.cfg.Log.Debug("the broker refused; trying again", "err", err)
+		w.cfg.Log.DebugContext(ctx, "the broker refused; trying again", "err", err)
 		if err := run.Pause(ctx, w.cfg.Backoff.After(n)); err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func (w *Worker) settle(stop context.Context) {
 	defer cancel()
 	for _, t := range w.all() {
 		if err := t.tape.Stored(ctx); err != nil {
-			w.cfg.Log.Warn("the broker has reports of a job which the platform has not stored yet", "job_id", t.key.JobID, "attempt", t.key.Attempt)
+			w.cfg.Log.WarnContext(ctx, "the broker has reports of a job which the platform has not stored yet", "job_id", t.key.JobID, "attempt", t.key.Attempt)
 		}
 	}
 }
@@ -160,11 +160,11 @@ func (w *Worker) watchConnection(ctx context.Context) error {
 		due := (<-chan time.Time)(nil)
 		switch st := w.carrier.State(); {
 		case !st.Connected:
-			w.cfg.Log.Warn("waiting for the message broker", "since", st.Since, "tries", st.Tries, "last_error", st.LastError)
+			w.cfg.Log.WarnContext(ctx, "waiting for the message broker", "since", st.Since, "tries", st.Tries, "last_error", st.LastError)
 			timer.Reset(again)
 			due, said = timer.C, false
 		case !said:
-			w.cfg.Log.Info("connected to the message broker; taking jobs", "queue", w.cfg.Queue, "slots", w.cfg.Slots)
+			w.cfg.Log.InfoContext(ctx, "connected to the message broker; taking jobs", "queue", w.cfg.Queue, "slots", w.cfg.Slots)
 			said = true
 		}
 		if err := waitChange(ctx, w.carrier, changed, due); err != nil {

@@ -43,9 +43,9 @@ func (t *Tape) note(ctx context.Context, err error, failures int) {
 	log := t.spool.cfg.Log
 	switch {
 	case err != nil && failures == 0 && ctx.Err() == nil:
-		log.Warn("reports of a job cannot leave; they are kept and sent later", "job_id", t.key.JobID, "err", err)
+		log.WarnContext(ctx, "reports of a job cannot leave; they are kept and sent later", "job_id", t.key.JobID, "err", err)
 	case err == nil && failures > 0:
-		log.Info("reports of a job leave again", "job_id", t.key.JobID, "tries", failures)
+		log.InfoContext(ctx, "reports of a job leave again", "job_id", t.key.JobID, "tries", failures)
 	}
 }
 
