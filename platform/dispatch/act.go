@@ -74,7 +74,6 @@ func (d *Dispatch) sendCancels(ctx context.Context) error {
 func (d *Dispatch) sendCancel(ctx context.Context, c broker.Cancel) error {
 	ctx, cancel := context.WithTimeout(ctx, d.config.PublishTime)
 	defer cancel()
-	d.note(ctx, c)
 	m, err := broker.Encode(broker.CommandsExchange, "", broker.TypeCancel, c)
 	if err != nil {
 		return err
@@ -83,17 +82,4 @@ func (d *Dispatch) sendCancel(ctx context.Context, c broker.Cancel) error {
 		return err
 	}
 	return nil // no worker listens, so none runs it
-}
-
-// note says in the log of the attempt who canceled it, before the worker can complete that log.
-func (d *Dispatch) note(ctx context.Context, c broker.Cancel) {
-	stored, err := d.store.AddNote(ctx, c.JobID, c.Attempt, ci.LogEpilogue, c.Reason)
-	if err != nil {
-		d.log.DebugContext(ctx, "the log does not say who canceled the job; the job does", "job_id", c.JobID, "err", err)
-		return
-	}
-	d.announce.Announce(ctx, ci.Change{
-		Kind: ci.ChangeLog, Repository: stored.RepositoryID, Build: stored.BuildID, Job: stored.JobID, Attempt: stored.Attempt,
-		Source: int(ci.LogWorker), Part: stored.Next, Final: stored.Closed,
-	})
 }

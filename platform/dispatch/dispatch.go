@@ -28,7 +28,6 @@ type Store interface {
 	CancelJob(ctx context.Context, jobID int64, by string) ([]ci.Moved, []ci.CanceledRun, error)
 	RestartBuild(ctx context.Context, buildID int64, by string, onlyNotPassed bool) ([]ci.Moved, error)
 	RestartJob(ctx context.Context, jobID int64, by string) ([]ci.Moved, error)
-	AddNote(ctx context.Context, jobID int64, attempt int, src ci.LogSource, note string) (ci.LogStored, error)
 }
 
 // Carrier is what dispatch needs of the broker.
@@ -55,7 +54,7 @@ type Config struct {
 	Requeue time.Duration
 	// Retry is the policy for messages that the broker does not take. Default: from 1 s to 30 s.
 	Retry run.Backoff
-	// PublishTime bounds one publish, and the note about a cancel. Default 5 s.
+	// PublishTime bounds one publish. Default 5 s.
 	PublishTime time.Duration
 	// Log takes what an operator may want to know. Default: nothing is logged.
 	Log *slog.Logger

@@ -2,7 +2,6 @@ package dispatch_test
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -36,16 +35,10 @@ type fakeStore struct {
 	runs     []ci.CanceledRun
 	actErr   error
 	events   chan string
-	notes    chan string
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{events: make(chan string, 1000), notes: make(chan string, 1000)}
-}
-
-func (s *fakeStore) AddNote(_ context.Context, job int64, attempt int, src ci.LogSource, note string) (ci.LogStored, error) {
-	s.notes <- fmt.Sprintf("%d/%d %d %s", job, attempt, src, note)
-	return ci.LogStored{JobID: job, Attempt: attempt}, nil
+	return &fakeStore{events: make(chan string, 1000)}
 }
 
 func (s *fakeStore) QueueJobs(_ context.Context, limit int, encode func(ci.QueuedJob) ([]byte, error)) ([]ci.Job, bool, error) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/internal/run"
 	"github.com/headrace/headrace/platform/ci"
 )
 
@@ -39,10 +40,15 @@ func (l *Live) Follow(ctx context.Context, jobID int64, attempt int, from ci.Log
 				return err
 			}
 		}
-		if closed || size >= step/2 {
-			continue // there may be more between the two looks, or behind the step
+		switch {
+		case closed || size >= step/2: // there may be more between the two looks, or behind the step
+			continue
+		case size > 0: // more may have come, or the end; the pace keeps a chatty log from being read for each line
+			err = run.Pause(ctx, l.config.Pace)
+		default:
+			err = l.wait(ctx, news)
 		}
-		if err := l.wait(ctx, news, size > 0); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -78,20 +84,10 @@ func (l *Live) closed(ctx context.Context, jobID int64, attempt int) (bool, erro
 	return err == nil && state.Closed, err
 }
 
-// wait returns when there may be more: on a hint, or after a while without one. After something was read, hints count only
-// once the pace allows it.
-func (l *Live) wait(ctx context.Context, news <-chan struct{}, busy bool) error {
+// wait returns when there may be more: on a hint, or after a while without one.
+func (l *Live) wait(ctx context.Context, news <-chan struct{}) error {
 	timer := time.NewTimer(l.config.Poll)
 	defer timer.Stop()
-	if busy {
-		pace := time.NewTimer(l.config.Pace)
-		defer pace.Stop()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-pace.C:
-		}
-	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

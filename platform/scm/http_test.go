@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -104,6 +106,42 @@ func TestPasswords(t *testing.T) {
 				t.Errorf("the error holds the password: %v", err)
 			}
 		})
+	}
+}
+
+// What stands on a command line can be read by everybody on the machine.
+func TestNoPasswordOnACommandLine(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cret-token"
+	dir := t.TempDir()
+	seen, wrapper := filepath.Join(dir, "seen"), filepath.Join(dir, "git")
+	script := "#!/bin/sh\nprintf '%s\\n' \"$@\" >>'" + seen + "'\nexec git \"$@\"\n"
+	if err := os.WriteFile(wrapper, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o := newOrigin(t)
+	o.commit("a", "1", "one")
+	server := serveGit(t, o, "ines", secret)
+	g := scm.New(scm.Config{Dir: filepath.Join(dir, "scm"), GitPath: wrapper})
+	if _, err := g.Resolve(t.Context(), ci.Repository{SourceURL: withUser(server, "ines", secret)}, ci.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	args, err := os.ReadFile(seen)
+	if err != nil || !strings.Contains(string(args), "fetch") || strings.Contains(string(args), secret) {
+		t.Errorf("%v, git was called with:\n%s", err, args)
+	}
+	err = filepath.WalkDir(filepath.Join(dir, "scm"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if strings.Contains(string(b), secret) {
+			t.Errorf("%s holds the password", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
