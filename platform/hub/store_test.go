@@ -79,7 +79,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func queuedJob(t *testing.T, s *store.Store) ci.Job {
+func queuedJob(t testing.TB, s *store.Store) ci.Job {
 	t.Helper()
 	r, err := s.AddRepository(t.Context(), ci.NewRepository{Slug: "acme/app", SourceURL: "https://git.example.org/app.git", DefaultBranch: "main"})
 	if err != nil {
