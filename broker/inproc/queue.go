@@ -1,12 +1,18 @@
 package inproc
 
 import (
-	"context"
+	"cmp"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/headrace/headrace/broker"
+)
+
+// The most that waits in a queue.
+const (
+	maxWaiting = 10_000   // messages
+	maxBytes   = 64 << 20 // of their bodies
 )
 
 // entry is a message that waits or is being worked on.
@@ -17,71 +23,82 @@ type entry struct {
 	redelivered bool
 }
 
+func (e entry) expired(now time.Time) bool { return !e.expires.IsZero() && !now.Before(e.expires) }
+
 // queue holds the messages that wait, in order.
 type queue struct {
+	name  string
+	owner *Carrier // of an exclusive queue
+
 	mu        sync.Mutex
 	waiting   []entry
+	bytes     int
 	next      uint64
 	consumers int
-	wake      chan struct{} // closed and replaced whenever messages or room come
-	room      int           // how many messages may wait
-	gone      bool          // an exclusive queue whose owner has ended
+	more      chan struct{} // closed and replaced when messages come
+	room      chan struct{} // closed and replaced when messages leave
+	gone      bool          // an exclusive queue that has ended
 }
 
-func newQueue(room int) *queue { return &queue{wake: make(chan struct{}), room: room} }
-
-// put adds a message at the end. It waits for room as long as ctx allows; false: the queue is gone.
-func (q *queue) put(ctx context.Context, m broker.Message, now time.Time) (bool, error) {
-	for {
-		q.mu.Lock()
-		if q.gone {
-			q.mu.Unlock()
-			return false, nil
-		}
-		if len(q.waiting) < q.room {
-			e := entry{seq: q.next, message: m}
-			if m.Expires > 0 {
-				e.expires = now.Add(m.Expires)
-			}
-			q.next++
-			q.waiting = append(q.waiting, e)
-			q.signal()
-			q.mu.Unlock()
-			return true, nil
-		}
-		wake := q.wake
-		q.mu.Unlock()
-		select {
-		case <-wake:
-		case <-ctx.Done():
-			return false, ctx.Err()
-		}
-	}
+func newQueue(name string, owner *Carrier) *queue {
+	return &queue{name: name, owner: owner, more: make(chan struct{}), room: make(chan struct{})}
 }
 
-// signal wakes everybody who waits for messages or room. The lock is held.
-func (q *queue) signal() {
-	close(q.wake)
-	q.wake = make(chan struct{})
-}
-
-// take removes the first message that has not expired; without one, wake is closed when it is worth to look again.
-func (q *queue) take(now time.Time) (e entry, ok bool, wake <-chan struct{}) {
+// put adds a message at the end. When it is not taken, room is closed when it is worth to try again.
+func (q *queue) put(m broker.Message, now time.Time) (taken bool, room <-chan struct{}, gone bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.waiting) > 0 {
+	if q.gone {
+		return false, nil, true
+	}
+	if q.full(len(m.Body)) {
+		q.sweep(now)
+	}
+	if q.full(len(m.Body)) {
+		return false, q.room, false
+	}
+	e := entry{seq: q.next, message: m}
+	if m.Expires > 0 {
+		e.expires = now.Add(m.Expires)
+	}
+	q.next++
+	q.bytes += len(m.Body)
+	q.waiting = append(q.waiting, e)
+	signal(&q.more)
+	return true, nil, false
+}
+
+func (q *queue) full(more int) bool {
+	return len(q.waiting) >= maxWaiting || (len(q.waiting) > 0 && q.bytes+more > maxBytes)
+}
+
+// sweep removes what has expired. The lock is held.
+func (q *queue) sweep(now time.Time) {
+	q.waiting = slices.DeleteFunc(q.waiting, func(e entry) bool {
+		if e.expired(now) {
+			q.bytes -= len(e.message.Body)
+			return true
+		}
+		return false
+	})
+}
+
+// take removes the first message that has not expired; without one, more is closed when it is worth to look again.
+func (q *queue) take(now time.Time) (e entry, ok bool, more <-chan struct{}, gone bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waiting) > 0 && !ok {
 		e = q.waiting[0]
 		q.waiting[0] = entry{} // let go of the body
 		q.waiting = q.waiting[1:]
-		if e.expires.IsZero() || now.Before(e.expires) {
-			q.signal()
-			return e, true, nil
-		}
+		q.bytes -= len(e.message.Body)
+		signal(&q.room)
+		ok = !e.expired(now)
 	}
-	return entry{}, false, q.wake
+	return e, ok, q.more, q.gone
 }
 
-// back returns a message to its old place, marked as redelivered.
+// back returns a message to its old place, marked as redelivered. It finds room even in a full queue.
 func (q *queue) back(e entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -89,17 +106,10 @@ func (q *queue) back(e entry) {
 		return
 	}
 	e.redelivered = true
-	at, _ := slices.BinarySearchFunc(q.waiting, e.seq, func(w entry, seq uint64) int {
-		switch {
-		case w.seq < seq:
-			return -1
-		case w.seq > seq:
-			return 1
-		}
-		return 0
-	})
+	at, _ := slices.BinarySearchFunc(q.waiting, e.seq, func(w entry, seq uint64) int { return cmp.Compare(w.seq, seq) })
 	q.waiting = slices.Insert(q.waiting, at, e)
-	q.signal()
+	q.bytes += len(e.message.Body)
+	signal(&q.more)
 }
 
 func (q *queue) count(by int) {
@@ -111,19 +121,21 @@ func (q *queue) count(by int) {
 func (q *queue) info(now time.Time) broker.QueueInfo {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	ready := 0
-	for _, e := range q.waiting {
-		if e.expires.IsZero() || now.Before(e.expires) {
-			ready++
-		}
-	}
-	return broker.QueueInfo{Ready: ready, Consumers: q.consumers}
+	q.sweep(now)
+	return broker.QueueInfo{Ready: len(q.waiting), Consumers: q.consumers}
 }
 
-// drop ends an exclusive queue.
-func (q *queue) drop() {
+// end wakes everybody who waits at an exclusive queue for the last time.
+func (q *queue) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.gone, q.waiting = true, nil
-	q.signal()
+	q.gone, q.waiting, q.bytes = true, nil, 0
+	signal(&q.more)
+	signal(&q.room)
+}
+
+// signal wakes all who wait on the channel.
+func signal(c *chan struct{}) {
+	close(*c)
+	*c = make(chan struct{})
 }
