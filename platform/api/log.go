@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/ci"
@@ -34,6 +35,26 @@ func (a *API) logOf(ctx context.Context, c *call) (ci.Job, ci.Log, error) {
 	return j, l, about("log", err)
 }
 
+// patience is how long a reader of an ended job's log waits for its last parts, which travel apart from the job's state.
+const patience = 2 * time.Second
+
+// wholeLogOf is logOf, but of a job that has ended it waits a moment until the log is whole too.
+func (a *API) wholeLogOf(ctx context.Context, c *call) (ci.Log, error) {
+	j, l, err := a.logOf(ctx, c)
+	if err != nil || l.Closed || !l.RemovedAt.IsZero() || (l.Attempt == j.Attempt && !j.State.Final()) {
+		return l, err
+	}
+	brief, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	from := ci.LogPos{Source: ci.LogWorker, Number: l.Next}
+	err = a.Live.Follow(brief, l.JobID, l.Attempt, from, func([]ci.LogPart) error { return nil })
+	if err != nil && brief.Err() == nil {
+		return l, about("log", err)
+	}
+	l, err = a.Store.Log(ctx, l.JobID, l.Attempt)
+	return l, about("log", err)
+}
+
 // eachPart gives f the parts of a log from a place on, until there are no more.
 func (a *API) eachPart(ctx context.Context, l ci.Log, from ci.LogPos, f func(ci.LogPart) error) error {
 	for {
@@ -55,7 +76,7 @@ func next(p ci.LogPart) ci.LogPos { return ci.LogPos{Source: p.Source, Number: p
 
 // findLogText answers GET /job/{id}/log.txt with the bytes as they came.
 func (a *API) findLogText(ctx context.Context, c *call) (answer, error) {
-	_, l, err := a.logOf(ctx, c)
+	l, err := a.wholeLogOf(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -88,7 +109,7 @@ func (a *API) findLog(ctx context.Context, c *call) (answer, error) {
 	if accept := c.header.Get("Accept"); strings.Contains(accept, "text/plain") && !strings.Contains(accept, "json") {
 		return a.findLogText(ctx, c)
 	}
-	_, l, err := a.logOf(ctx, c)
+	l, err := a.wholeLogOf(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
