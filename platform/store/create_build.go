@@ -11,9 +11,6 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 )
 
-// jobsPerInsert bounds the rows of one INSERT; SQLite takes 32,766 arguments.
-const jobsPerInsert = 500
-
 // CreateBuild turns a request into a build with its stages and jobs, and finishes the request as approved. The number is
 // the next one of the repository. Called again for the same request it returns the build that exists. [fault.Conflict]
 // when the try is not the request's current one.
@@ -146,7 +143,7 @@ func insertJobs(ctx context.Context, c conn, build, number int64, n ci.NewBuild,
 			text(j.Queue), at(now), at(now), object(j.Config))
 	}
 	const columns = 14
-	for batch := range slices.Chunk(args, jobsPerInsert*columns) {
+	for batch := range slices.Chunk(args, rowsPerInsert*columns) {
 		_, err := c.exec(ctx, `INSERT INTO jobs (repository_id, build_id, build_number, position, stage_id, stage_number, stage_name,
 			name, allow_failure, ready, queue, created_at, updated_at, config) VALUES `+tuples(len(batch)/columns, columns, 1), batch...)
 		if err != nil {

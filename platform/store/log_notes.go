@@ -69,8 +69,8 @@ func (l *logRow) write(ctx context.Context, c conn, src ci.LogSource, note strin
 	if note == "" {
 		return l.save(ctx, c, now)
 	}
-	if src == ci.LogEpilogue && l.own[src].next == 0 && l.own[ci.LogWorker].bytes > 0 {
-		note = "\n" + note // the worker's last line may have no end
+	if src == ci.LogEpilogue && l.own[src].next == 0 && (l.own[ci.LogWorker].bytes > 0 || !l.closed) {
+		note = "\n" + note // the worker's last line, which may be yet to come, may have no end
 	}
 	if !strings.HasSuffix(note, "\n") {
 		note += "\n"

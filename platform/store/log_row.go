@@ -103,7 +103,7 @@ const partColumns = 11
 
 // insertParts stores parts; those that are stored already stay as they are.
 func insertParts(ctx context.Context, c conn, parts []storedPart, now time.Time) error {
-	const most = 500
+	const most = rowsPerInsert
 	for len(parts) > 0 {
 		n := min(len(parts), most)
 		args := make([]any, 0, n*partColumns)

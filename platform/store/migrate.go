@@ -39,25 +39,37 @@ func (s *Store) migrate(ctx context.Context) error {
 	return err
 }
 
-// migratePostgres holds a lock that belongs to a transaction of its own, so that it works through PgBouncer, and ends with
-// the connection whatever happens.
-func (s *Store) migratePostgres(ctx context.Context) (err error) {
+// migratePostgres takes turns with other nodes. The lock belongs to a transaction, so that it works through PgBouncer and
+// ends with the connection whatever happens; who waits for it asks again and again and holds no connection meanwhile.
+func (s *Store) migratePostgres(ctx context.Context) error {
+	for n := 1; ; n++ {
+		done, err := s.migrateIfFirst(ctx)
+		if done || err != nil {
+			return err
+		}
+		if err := run.Pause(ctx, (run.Backoff{First: 20 * time.Millisecond, Most: 500 * time.Millisecond}).After(n)); err != nil {
+			return fmt.Errorf("wait for another node that changes the tables: %w", err)
+		}
+	}
+}
+
+func (s *Store) migrateIfFirst(ctx context.Context) (first bool, err error) {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() {
 		if rollbackErr := tx.Rollback(); rollbackErr != nil && !errors.Is(rollbackErr, sql.ErrTxDone) {
 			err = errors.Join(err, rollbackErr)
 		}
 	}()
+	if err := tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(migrationLock)).Scan(&first); err != nil || !first {
+		return false, err
+	}
 	if _, err := tx.ExecContext(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
-		return err
+		return false, err
 	}
-	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(migrationLock)); err != nil {
-		return fmt.Errorf("wait for another node that changes the tables: %w", err)
-	}
-	return s.goose(ctx)
+	return true, s.goose(ctx)
 }
 
 func (s *Store) goose(ctx context.Context) error {

@@ -31,7 +31,7 @@ type Config struct {
 	Path string
 	// TLS replaces what the URL says about encryption, if set.
 	TLS *tls.Config
-	// MaxConns bounds the connections to PostgreSQL. Default 20.
+	// MaxConns bounds the connections to PostgreSQL. Default 20, at least 2.
 	MaxConns int
 	// Lease is how long, in hearing time, a worker may be silent before it counts as lost in lists and for dispatch. Default 15 s.
 	Lease time.Duration
@@ -47,6 +47,7 @@ func (c Config) withDefaults() Config {
 	if c.MaxConns <= 0 {
 		c.MaxConns = 20
 	}
+	c.MaxConns = max(c.MaxConns, 2)
 	if c.Lease <= 0 {
 		c.Lease = 15 * time.Second
 	}

@@ -1,0 +1,166 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/headrace/headrace/platform/ci"
+)
+
+var hearingTests = map[string]func(*testing.T, *node){
+	"a silent worker's attempt is lost":                testLost,
+	"a heartbeat keeps an attempt":                     testKept,
+	"a claim counts as heard":                          testClaimHeard,
+	"nobody is lost while nobody can hear":             testNobodyHears,
+	"two nodes do not count twice":                     testTwoHear,
+	"after a gap time counts when things have settled": testSettle,
+	"lost too often is errored":                        testLostTooOften,
+	"a lost worker that comes back is told":            testBack,
+}
+
+// hear lets time pass in which workers can be heard.
+func (n *node) hear(d time.Duration) {
+	n.t.Helper()
+	for ; d > 0; d -= time.Second {
+		n.clock.pass(min(d, time.Second))
+		n.ok(n.Hear(n.ctx(), "node", min(d, time.Second)))
+	}
+}
+
+const lease = 15 * time.Second
+
+func (n *node) reap() []ci.Lost {
+	n.t.Helper()
+	lost, err := n.ReapLost(n.ctx(), lease, 3)
+	n.ok(err)
+	return lost
+}
+
+func testLost(t *testing.T, n *node) {
+	n.hear(time.Second)
+	jobs := n.jobs("acme/app", 2)
+	run := n.hand(jobs[0].ID, "r")
+	n.report(run, ci.Started)
+	n.append(run, part(0, "half"))
+	n.hear(lease)
+	equal(t, "lost in time", 0, len(n.reap()))
+	n.hear(time.Second)
+	lost := n.reap()
+	equal(t, "lost", 1, len(lost))
+	equal(t, "worker", "name of w", lost[0].WorkerName)
+	equal(t, "silence", 16*time.Second, lost[0].Silence)
+	equal(t, "state", ci.Created, lost[0].Job.State)
+	equal(t, "attempt", 2, lost[0].Job.Attempt)
+	equal(t, "lost again", 0, len(n.reap()))
+	all, err := n.Attempts(n.ctx(), run.JobID)
+	n.ok(err)
+	equal(t, "the first", ci.Errored, all[0].State)
+	equal(t, "its reason", ci.ReasonWorkerLost, all[0].Reason)
+	equal(t, "its note", "Worker name of w was lost at 12:00 UTC, after 16s of silence.", all[0].Note)
+	equal(t, "its end", n.clock.now(), all[0].FinishedAt)
+	equal(t, "its log", "half\n"+all[0].Note+"\n", n.read(run.JobID, 1))
+	equal(t, "the next log", all[0].Note+" This is attempt 2 of 3.\n", n.read(run.JobID, 2))
+	log, err := n.Log(n.ctx(), run.JobID, 1)
+	n.ok(err)
+	equal(t, "its log is closed", true, log.Closed)
+	n.worker("v", 5)
+	equal(t, "queued", 1, len(n.queueAll()))
+}
+
+func testKept(t *testing.T, n *node) {
+	run := n.hand(n.jobs("acme/app", 1)[0].ID, "r")
+	for range 4 {
+		n.hear(10 * time.Second)
+		n.worker("w", 1, run)
+		equal(t, "lost", 0, len(n.reap()))
+	}
+	n.hear(10 * time.Second)
+	other := run
+	other.Run = "other"
+	n.worker("w", 1, other)
+	n.hear(6 * time.Second)
+	equal(t, "lost after heartbeats without it", 1, len(n.reap()))
+}
+
+func testClaimHeard(t *testing.T, n *node) {
+	n.hear(time.Minute)
+	n.hand(n.jobs("acme/app", 1)[0].ID, "r")
+	equal(t, "lost", 0, len(n.reap()))
+	n.hear(16 * time.Second)
+	equal(t, "lost later", 1, len(n.reap()))
+}
+
+func testNobodyHears(t *testing.T, n *node) {
+	n.hear(time.Second)
+	n.hand(n.jobs("acme/app", 1)[0].ID, "r")
+	n.clock.pass(time.Hour)
+	equal(t, "lost without hearing", 0, len(n.reap()))
+	n.ok(n.Hear(n.ctx(), "node", time.Hour))
+	equal(t, "lost at once after it", 0, len(n.reap()))
+}
+
+func testTwoHear(t *testing.T, n *node) {
+	n.hear(time.Second)
+	n.hand(n.jobs("acme/app", 1)[0].ID, "r")
+	for range 28 {
+		n.clock.pass(500 * time.Millisecond)
+		n.ok(n.Hear(n.ctx(), "a", time.Second))
+		n.ok(n.Hear(n.ctx(), "b", time.Second))
+	}
+	equal(t, "lost after 14 s", 0, len(n.reap()))
+	for range 4 {
+		n.clock.pass(500 * time.Millisecond)
+		n.ok(n.Hear(n.ctx(), "a", time.Second))
+		n.ok(n.Hear(n.ctx(), "b", -time.Second))
+	}
+	equal(t, "lost after 16 s", 1, len(n.reap()))
+}
+
+func testSettle(t *testing.T, n *node) {
+	n.hear(time.Second)
+	n.hand(n.jobs("acme/app", 1)[0].ID, "r")
+	n.clock.pass(6 * time.Second)
+	n.ok(n.Hear(n.ctx(), "node", time.Second))
+	n.hear(29 * time.Second)
+	n.hear(lease)
+	equal(t, "lost after 29 s and a lease", 0, len(n.reap()))
+	n.hear(2 * time.Second)
+	equal(t, "lost after 31 s and a lease", 1, len(n.reap()))
+}
+
+func testLostTooOften(t *testing.T, n *node) {
+	id := n.jobs("acme/app", 1)[0].ID
+	var lost []ci.Lost
+	for _, name := range []string{"a", "b", "c"} {
+		n.hand(id, name)
+		n.hear(20 * time.Second)
+		lost = n.reap()
+		equal(t, "lost", 1, len(lost))
+	}
+	equal(t, "state", ci.Errored, lost[0].Job.State)
+	equal(t, "reason", ci.ReasonWorkerLost, lost[0].Job.Reason)
+	equal(t, "ended", true, lost[0].BuildEnded)
+	equal(t, "its log", "\nWorker name of w was lost at 12:01 UTC, after 20s of silence. That was attempt 3 of 3.\n", n.epilogue(id, 3))
+	_, err := n.RestartJob(n.ctx(), id, "ines")
+	n.ok(err)
+	n.hand(id, "d")
+	n.hear(20 * time.Second)
+	equal(t, "state after a restart", ci.Created, n.reap()[0].Job.State)
+}
+
+func testBack(t *testing.T, n *node) {
+	run := n.hand(n.jobs("acme/app", 1)[0].ID, "r")
+	n.append(run, part(0, "before\n"))
+	n.hear(20 * time.Second)
+	n.reap()
+	equal(t, "owned", false, n.worker("w", 1, run)[0].Owned)
+	equal(t, "its report", true, n.report(run, ci.Passed).Stale)
+	equal(t, "its log", true, n.append(run, part(1, "after\n")).Refused)
+	_, _, err := n.ClaimAttempt(n.ctx(), ci.Claim{JobID: run.JobID, Attempt: 1, Run: "r"})
+	if diff := cmp.Diff(ci.ErrStale.Message, errorText(err)); diff != "" {
+		t.Fatal(diff)
+	}
+	equal(t, "state", ci.Created, n.job(run.JobID).State)
+}
