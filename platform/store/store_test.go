@@ -2,25 +2,16 @@ package store_test
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	_ "github.com/lib/pq"
-
+	"github.com/headrace/headrace/internal/testkit"
 	"github.com/headrace/headrace/platform/store"
 	"github.com/headrace/headrace/platform/store/storetest"
-)
-
-// The servers that the suite needs; without them it is skipped, or fails where HEADRACE_TEST_REQUIRE is 1.
-const (
-	postgresVariable  = "HEADRACE_TEST_POSTGRES"  // URL of a server where databases may be created
-	pgbouncerVariable = "HEADRACE_TEST_PGBOUNCER" // URL, without database, of a PgBouncer before it, in transaction mode
 )
 
 func TestSQLite(t *testing.T) {
@@ -36,41 +27,18 @@ func TestSQLite(t *testing.T) {
 	})
 }
 
-// sqliteFile is a database whose tables are there.
-func sqliteFile(t *testing.T) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "store.db")
-	s, err := store.Open(t.Context(), store.Config{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
 func TestPostgres(t *testing.T) {
 	t.Parallel()
-	server := newPostgres(t)
-	storetest.Run(t, func(t *testing.T) storetest.Database {
-		t.Helper()
-		return opener(t, store.Config{PostgresURL: server.lend(t), MaxConns: 8})
-	})
+	pool := &databases{suite: t, create: testkit.Postgres}
+	pool.lend(t) // skips the suite without a server
+	storetest.Run(t, pool.open)
 }
 
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()
-	bouncer := serverURL(t, pgbouncerVariable)
-	server := newPostgres(t)
-	storetest.Run(t, func(t *testing.T) storetest.Database {
-		t.Helper()
-		return opener(t, store.Config{PostgresURL: withDatabase(t, bouncer, databaseOf(t, server.lend(t))), MaxConns: 8})
-	})
+	pool := &databases{suite: t, create: testkit.PgBouncer}
+	pool.lend(t)
+	storetest.Run(t, pool.open)
 }
 
 // opener opens handles on one database and closes them when the test ends.
@@ -91,128 +59,91 @@ func opener(t *testing.T, where store.Config) storetest.Database {
 	}
 }
 
-func serverURL(t *testing.T, variable string) string {
+// sqliteFile is a database whose tables are there.
+func sqliteFile(t *testing.T) []byte {
 	t.Helper()
-	found := os.Getenv(variable)
-	switch {
-	case found != "":
-	case os.Getenv("HEADRACE_TEST_REQUIRE") == "1":
-		t.Fatalf("%s is not set, and HEADRACE_TEST_REQUIRE=1 demands it", variable)
-	default:
-		t.Skipf("%s is not set", variable)
+	path := filepath.Join(t.TempDir(), "store.db")
+	s, err := store.Open(t.Context(), store.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return found
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
-// postgres makes databases on a server. One that a test is done with is emptied for the next: that is much faster than a new one.
-type postgres struct {
+// databases lends PostgreSQL databases to the tests of a suite. One that a test is done with is emptied for the next one:
+// that is much faster than making a new one.
+type databases struct {
 	suite  *testing.T
-	url    string
-	admin  *sql.DB
-	prefix string
+	create func(testing.TB) (url string)
 	mu     sync.Mutex
 	free   []string
 }
 
-func newPostgres(t *testing.T) *postgres {
+func (d *databases) open(t *testing.T) storetest.Database {
 	t.Helper()
-	p := &postgres{suite: t, url: serverURL(t, postgresVariable), prefix: "headrace_" + strings.ToLower(rand.Text()[:10])}
-	var err error
-	if p.admin, err = sql.Open("postgres", plain(t, p.url)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.admin.Close() })
-	return p
+	return opener(t, store.Config{PostgresURL: d.lend(t), MaxConns: 8})
 }
 
-// lend gives a database with empty tables to the test, until it ends.
-func (p *postgres) lend(t *testing.T) string {
+// lend gives a database without rows to the test, until it ends.
+func (d *databases) lend(t *testing.T) (url string) {
 	t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var server string
-	if n := len(p.free); n > 0 {
-		server, p.free = p.free[n-1], p.free[:n-1]
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n := len(d.free); n > 0 {
+		url, d.free = d.free[n-1], d.free[:n-1]
 	} else {
-		server = p.create(t)
+		url = d.create(d.suite)
+	}
+	if t == d.suite {
+		d.free = append(d.free, url)
+		return url
 	}
 	t.Cleanup(func() {
-		p.empty(t, server)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.free = append(p.free, server)
+		empty(t, url)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.free = append(d.free, url)
 	})
-	return server
+	return url
 }
 
-// create makes a database without tables. It is dropped when the suite ends.
-func (p *postgres) create(t *testing.T) string {
+// empty takes all rows out of a database but those that the migrations put in, and counts ids from 1 again.
+func empty(t *testing.T, url string) {
 	t.Helper()
-	name := p.prefix + "_" + strings.ToLower(rand.Text()[:10])
-	p.exec(t, "CREATE DATABASE "+name)
-	p.suite.Cleanup(func() { p.exec(p.suite, "DROP DATABASE "+name+" WITH (FORCE)") })
-	return withDatabase(t, p.url, name)
-}
-
-// empty takes every row out of the tables but those that the migrations put in.
-func (p *postgres) empty(t *testing.T, server string) {
-	t.Helper()
-	db, err := sql.Open("postgres", plain(t, server))
+	db, err := sql.Open("postgres", url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	var tables string
-	err = db.QueryRow(`SELECT string_agg(tablename, ', ') FROM pg_tables WHERE schemaname = 'public'
-		AND tablename NOT IN ('goose_db_version', 'hearing')`).Scan(&tables)
-	if err != nil {
-		t.Fatal(err)
+	statements := []string{
+		"UPDATE hearing SET counter = 0, heard_at = NULL, settled_at = NULL",
+		"SELECT setval(c.oid, 1, false) FROM pg_class c WHERE c.relkind = 'S' AND c.relname NOT LIKE 'goose%'",
 	}
-	for _, statement := range []string{
-		"TRUNCATE " + tables + " RESTART IDENTITY", "UPDATE hearing SET counter = 0, heard_at = NULL, settled_at = NULL",
-	} {
-		if _, err := db.Exec(statement); err != nil {
-			t.Fatal(err)
+	for _, table := range tables(t, db) {
+		if table != "hearing" {
+			statements = append(statements, "DELETE FROM "+table)
 		}
 	}
-}
-
-func (p *postgres) exec(t testing.TB, statement string) {
-	t.Helper()
-	if _, err := p.admin.ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
-		t.Errorf("%s: %v", statement, err)
+	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), strings.Join(statements, ";")); err != nil {
+		t.Fatal(err)
 	}
 }
 
-// plain is the URL with TLS off where it does not say.
-func plain(t *testing.T, server string) string {
+// tables are the tables of a PostgreSQL database that hold what the store stores.
+func tables(t *testing.T, db *sql.DB) []string {
 	t.Helper()
-	u := parse(t, server)
-	q := u.Query()
-	if !q.Has("sslmode") {
-		q.Set("sslmode", "disable")
-		u.RawQuery = q.Encode()
-	}
-	return u.String()
-}
-
-func withDatabase(t *testing.T, server, name string) string {
-	t.Helper()
-	u := parse(t, server)
-	u.Path = "/" + name
-	return u.String()
-}
-
-func databaseOf(t *testing.T, server string) string {
-	t.Helper()
-	return strings.TrimPrefix(parse(t, server).Path, "/")
-}
-
-func parse(t *testing.T, server string) *url.URL {
-	t.Helper()
-	u, err := url.Parse(server)
+	var all string
+	err := db.QueryRowContext(context.WithoutCancel(t.Context()), `SELECT string_agg(tablename, ' ' ORDER BY tablename) FROM pg_tables
+		WHERE schemaname = 'public' AND tablename NOT LIKE 'goose%'`).Scan(&all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return u
+	return strings.Fields(all)
 }
