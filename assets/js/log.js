@@ -81,7 +81,7 @@ async function pull() {
 function take(data) {
   document.getElementById("open-line")?.remove();
   for (const op of data.ops) draw[op.do](op);
-  if (data.open) { const l = build(data.open); l.id = "open-line"; place(l); }
+  if (data.open) place(build(data.open));
   cursor = data.cursor;
   for (const el of document.querySelectorAll("[data-size]")) el.textContent = data.size;
   count();

@@ -192,7 +192,7 @@ func (s *server) jobLogModel(ctx context.Context, m *jobModel, attempt, around i
 	}
 	l.Cursor, l.Closed, l.HTML, l.Size = v.Cursor.String(), v.Log.Closed, logview.HTML(v.Items), logSize(v.Log)
 	if v.Open != nil {
-		l.Open = v.Open.Draw()
+		l.Open = v.Open.DrawOpen()
 	}
 	if len(v.Items) == 0 && v.Open == nil {
 		l.Empty = emptyLog(*m)
@@ -221,6 +221,9 @@ func emptyLog(m jobModel) string {
 }
 
 func logSize(l ci.Log) string {
+	if l.Bytes == 0 {
+		return ""
+	}
 	return show.Count(l.Lines, "line") + ", " + show.Bytes(l.Bytes)
 }
 

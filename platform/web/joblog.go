@@ -55,7 +55,7 @@ func (s *server) jobLog(c *gin.Context, _ ci.User, repo ci.Repository, at place)
 	}
 	a := logAnswer{Ops: logview.Ops(v.Items), Cursor: v.Cursor.String(), More: v.More, Closed: v.Log.Closed, Size: logSize(v.Log)}
 	if v.Open != nil {
-		a.Open = string(v.Open.Draw())
+		a.Open = string(v.Open.DrawOpen())
 	}
 	return s.json(c, a)
 }

@@ -59,6 +59,7 @@ func failing(lines []Line) int {
 type Phase struct {
 	Name string
 	Line int // where it begins
+	At   time.Duration
 	Took time.Duration
 	Bad  bool
 	// Open: its end has not been seen.
@@ -115,11 +116,13 @@ func lineOf(phases []Phase, l Line, fold string) []Phase {
 	}
 	if fold == "" && strings.TrimSpace(l.Text) != "" && !strings.HasPrefix(l.Text, "Done. ") {
 		if last := phases[len(phases)-1]; last.Name != "Script" && !hasPhase(phases, "Script") {
-			phases = append(phases, Phase{Name: "Script", Line: l.Number, Open: true})
+			phases = append(phases, Phase{Name: "Script", Line: l.Number, At: l.At, Open: true})
 		}
 	}
-	if l.Bad {
-		phases[len(phases)-1].Bad = true
+	last := &phases[len(phases)-1]
+	last.Bad = last.Bad || l.Bad
+	if last.Name == "Script" && last.Open {
+		last.Took = max(l.At-last.At, 0)
 	}
 	return phases
 }
@@ -140,9 +143,12 @@ func enter(phases []Phase, name string, l Line) []Phase {
 			phases[n-1].Open = true
 			return phases
 		}
+		if phases[n-1].Open && phases[n-1].Took == 0 {
+			phases[n-1].Took = max(l.At-phases[n-1].At, 0)
+		}
 		phases[n-1].Open = false
 	}
-	return append(phases, Phase{Name: name, Line: l.Number, Open: true})
+	return append(phases, Phase{Name: name, Line: l.Number, At: l.At, Open: true})
 }
 
 func phaseName(fold string) string {

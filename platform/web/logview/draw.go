@@ -61,17 +61,25 @@ func HTML(items []Item) template.HTML {
 }
 
 // Draw is the line with its number and time.
-func (l Line) Draw() template.HTML {
+func (l Line) Draw() template.HTML { return l.draw("L" + strconv.Itoa(l.Number)) }
+
+// DrawOpen is a line whose end has not come, under an id by which its next state takes its place.
+func (l Line) DrawOpen() template.HTML { return l.draw("open-line") }
+
+func (l Line) draw(id string) template.HTML {
 	class := "ln"
-	if l.Bad {
+	switch {
+	case l.Bad:
 		class = "ln ln-bad"
+	case strings.HasPrefix(l.Text, "$ "):
+		class = "ln ln-cmd"
 	}
 	n := strconv.Itoa(l.Number)
 	more := ""
 	if l.Cut {
 		more = `<span class="more"> … This line goes on. The raw log has all of it.</span>`
 	}
-	return template.HTML(`<div class="` + class + `" id="L` + n + `"><a href="#L` + n + `" aria-label="Line ` + n + `">` + n + `</a><time>` + //nolint:gosec // numbers and painted text
+	return template.HTML(`<div class="` + class + `" id="` + id + `"><a href="#L` + n + `" aria-label="Line ` + n + `">` + n + `</a><time>` + //nolint:gosec // numbers and painted text
 		show.Clock(l.At) + `</time><code>` + string(l.HTML) + more + `</code></div>`)
 }
 
@@ -84,7 +92,10 @@ func foldOpen(it Item, open bool, took time.Duration) string {
 	if title == "" {
 		title = name
 	}
-	attr, length := "", ""
+	attr, length, class := "", "", ""
+	if strings.HasPrefix(it.Line.Text, "$ ") {
+		class = ` class="cmd"`
+	}
 	if open {
 		attr = " open"
 	}
@@ -92,7 +103,7 @@ func foldOpen(it Item, open bool, took time.Duration) string {
 		length = show.Short(took)
 	}
 	return `<details class="fold" data-fold="` + name + `"` + attr + `><summary id="L` + n + `"><a href="#L` + n + `" aria-label="Line ` + n + `">` + n +
-		`</a><time>` + show.Clock(it.Line.At) + `</time><b>` + title + `</b><span class="len"><em>` + length + `</em></span></summary>`
+		`</a><time>` + show.Clock(it.Line.At) + `</time><b` + class + `>` + title + `</b><span class="len"><em>` + length + `</em></span></summary>`
 }
 
 func drawGap(it Item) string {

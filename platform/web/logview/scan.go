@@ -75,6 +75,8 @@ func (s *scanner) take(piece []byte, part ci.LogPart, at int) error {
 	}
 	if len(s.open) == 0 {
 		s.begin, s.offset, s.at = ci.LogPos{Source: part.Source, Number: part.Number}, at, part.Elapsed
+	} else if at == 0 && s.marksOnly() { // what people see of the line begins here
+		s.at = part.Elapsed
 	}
 	s.open = append(s.open, piece...)
 	if len(s.open) <= maxOpen {
@@ -88,6 +90,15 @@ func (s *scanner) take(piece []byte, part ci.LogPart, at int) error {
 	}
 	s.open, s.skip = s.open[:0], true
 	return nil
+}
+
+// marksOnly reports whether nothing but markers has come of the open line.
+func (s *scanner) marksOnly() bool {
+	if len(s.open) > 1<<10 {
+		return false
+	}
+	text, marks := takeMarks(s.open)
+	return len(marks) > 0 && len(bytes.TrimSpace(text)) == 0
 }
 
 // forget drops the first n bytes of the open line, which a carriage return has drawn over; end is where it ends in part.

@@ -79,14 +79,10 @@ func After(ctx context.Context, src Source, jobID int64, c Cursor) (View, error)
 	}
 	w := &window{most: behind}
 	scan := newScanner(c, w.add)
-	read := 0
-	err = r.read(ctx, scan, func() bool { read++; return read > 1 || w.full() })
-	if err != nil {
+	if err := r.read(ctx, scan, func() bool { return r.bytes >= chunkBytes || w.full() }); err != nil {
 		return View{}, err
 	}
-	v, err := r.view(w.items, scan)
-	v.More = r.more
-	return v, err
+	return r.view(w.items, scan)
 }
 
 // Range reads lines from to to, and the folds that begin among them.
@@ -109,7 +105,8 @@ type reader struct {
 	src   Source
 	log   ci.Log
 	jobID int64
-	more  bool
+	bytes int  // that were read
+	end   bool // all that is stored was read
 }
 
 // read feeds parts to the scanner until it has all, or done says so between two pieces. The platform's last words come
@@ -122,19 +119,28 @@ func (r *reader) read(ctx context.Context, scan *scanner, done func() bool) erro
 		}
 		for _, part := range parts {
 			if part.Source == ci.LogEpilogue && !r.log.Closed {
-				r.more = false
+				r.end = true
 				return nil
 			}
 			if err := scan.feed(part); err != nil {
 				return fmt.Errorf("draw part %d of the log of job %d: %w", part.Number, r.jobID, err)
 			}
+			r.bytes += len(part.Content)
 		}
-		r.more = len(parts) > 0
-		if !r.more {
-			return nil
+		open := scan.next.Source == ci.LogWorker && scan.next.Number == r.log.Next && !r.log.Closed
+		if r.end = len(parts) == 0 || open; r.end {
+			return r.finish(scan)
 		}
 	}
 	return nil
+}
+
+// finish ends the last line of a closed log, which need not end with a newline.
+func (r *reader) finish(scan *scanner) error {
+	if !r.log.Closed || len(scan.open) == 0 {
+		return nil
+	}
+	return scan.end()
 }
 
 // scannerAt returns a scanner that sees line from at its beginning.
@@ -174,13 +180,10 @@ func (r *reader) tail(ctx context.Context, items []Item, first int) (View, error
 }
 
 func (r *reader) view(items []Item, scan *scanner) (View, error) {
-	v := View{Log: r.log, Items: items, Cursor: scan.cursor(r.log.Attempt)}
+	v := View{Log: r.log, Items: items, Cursor: scan.cursor(r.log.Attempt), More: !r.end}
 	open, err := scan.openLine()
 	if err != nil {
 		return View{}, err
-	}
-	if open != nil && r.log.Closed {
-		v.Items, open = append(v.Items, Item{Kind: KindLine, Line: *open}), nil
 	}
 	v.Open = open
 	return v, nil
