@@ -9,9 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"io"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,210 +18,177 @@ import (
 
 	"github.com/headrace/headrace/internal/dial"
 	"github.com/headrace/headrace/internal/fault"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// identity is a certificate with its key, in memory and as files.
+// identity is a certificate and its key, as PEM text.
 type identity struct {
-	cert      *x509.Certificate
-	key       *ecdsa.PrivateKey
-	certPEM   []byte
-	keyPEM    []byte
-	CertFile  string
-	KeyFile   string
-	selfTrust *x509.CertPool
+	cert, key string
+	parsed    *x509.Certificate
+	signer    *ecdsa.PrivateKey
 }
 
-// issue makes a certificate that parent signs, or itself where parent is nil.
-func issue(t *testing.T, dir, name string, parent *identity, change func(*x509.Certificate)) *identity {
+// newIdentity makes a certificate; without an issuer it signs itself and is an authority.
+func newIdentity(t *testing.T, issuer *identity, usage ...x509.ExtKeyUsage) *identity {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"server.test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: usage,
+		BasicConstraintsValid: true, IsCA: issuer == nil, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
-	change(template)
-	signer, signerKey := template, key
-	if parent != nil {
-		signer, signerKey = parent.cert, parent.key
+	id := &identity{signer: key}
+	parent, signer := template, key
+	if issuer != nil {
+		parent, signer = issuer.parsed, issuer.signer
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, signer, &key.PublicKey, signerKey)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := &identity{key: key, selfTrust: x509.NewCertPool(), CertFile: filepath.Join(dir, name+".crt"), KeyFile: filepath.Join(dir, name+".key")}
-	if id.cert, err = x509.ParseCertificate(der); err != nil {
+	if id.parsed, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	id.selfTrust.AddCert(id.cert)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id.certPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	id.keyPEM = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	write(t, id.CertFile, id.certPEM)
-	write(t, id.KeyFile, id.keyPEM)
+	id.cert = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	id.key = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 	return id
 }
 
-func write(t *testing.T, path string, body []byte) string {
+func file(t *testing.T, text string) string {
 	t.Helper()
-	if err := os.WriteFile(path, body, 0o600); err != nil {
+	path := filepath.Join(t.TempDir(), "file.pem")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-func authority(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign }
-
-func server(c *x509.Certificate) {
-	c.DNSNames, c.IPAddresses = []string{"redis.internal"}, []net.IP{net.IPv4(127, 0, 0, 1)}
-	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-}
-
-func client(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }
-
-// greet serves one TLS connection with id, asking for a client certificate of clients where that is not nil, and returns
-// how the client's handshake and first read went.
-func greet(t *testing.T, id *identity, clients *identity, most uint16, config *tls.Config) error {
+// shake makes a TLS connection between both and returns the errors of either side.
+func shake(t *testing.T, client, server *tls.Config) error {
 	t.Helper()
-	pair, err := tls.X509KeyPair(id.certPEM, id.keyPEM)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	serving := &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: most, MinVersion: tls.VersionTLS10}
-	if clients != nil {
-		serving.ClientAuth, serving.ClientCAs = tls.RequireAndVerifyClientCert, clients.selfTrust
-	}
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", serving)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
+	defer l.Close()
+	served := make(chan error, 1)
 	go func() {
-		defer close(done)
-		conn, err := listener.Accept()
+		conn, err := l.Accept()
 		if err != nil {
+			served <- err
 			return
 		}
-		_, _ = io.WriteString(conn, "hello")
-		_ = conn.Close()
+		err = conn.(*tls.Conn).HandshakeContext(t.Context())
+		served <- errors.Join(err, conn.Close())
 	}()
-	defer func() { _ = listener.Close(); <-done }()
-	dialer := tls.Dialer{Config: config}
-	conn, err := dialer.DialContext(t.Context(), "tcp", listener.Addr().String())
+	conn, err := dial.Dialer(5*time.Second).DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
 	defer conn.Close()
-	got, err := io.ReadAll(conn)
-	if err == nil && string(got) != "hello" {
-		t.Errorf("the server says %q, want hello", got)
+	err = tls.Client(conn, client).HandshakeContext(t.Context())
+	if err != nil {
+		conn.Close()
 	}
-	return err
+	return errors.Join(err, <-served)
 }
 
-func TestHandshake(t *testing.T) {
+func TestTLSConnects(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	ca := issue(t, dir, "ca", nil, authority)
-	other := issue(t, dir, "other", nil, authority)
-	signed := issue(t, dir, "signed", ca, server)
-	alone := issue(t, dir, "alone", nil, server)
-	us := issue(t, dir, "us", ca, client)
-	both := write(t, filepath.Join(dir, "both.crt"), append(append([]byte("# our authorities\n"), other.certPEM...), ca.certPEM...))
-	for name, tc := range map[string]struct {
+	ca := newIdentity(t, nil)
+	serverID := newIdentity(t, ca, x509.ExtKeyUsageServerAuth)
+	clientID := newIdentity(t, ca, x509.ExtKeyUsageClientAuth)
+	own := newIdentity(t, nil, x509.ExtKeyUsageServerAuth)
+	tests := []struct {
+		name    string
 		files   dial.TLSFiles
 		server  *identity
-		clients *identity
-		most    uint16
-		refused bool
+		want    bool
+		clients bool // the server asks for a certificate
 	}{
-		"its authority is trusted":                   {files: dial.TLSFiles{CA: ca.CertFile}, server: signed},
-		"one of several authorities":                 {files: dial.TLSFiles{CA: both}, server: signed},
-		"the server's own certificate":               {files: dial.TLSFiles{CA: alone.CertFile}, server: alone},
-		"a signed server's own certificate":          {files: dial.TLSFiles{CA: signed.CertFile}, server: signed},
-		"another authority is not trusted":           {files: dial.TLSFiles{CA: other.CertFile}, server: signed, refused: true},
-		"the system does not know it":                {files: dial.TLSFiles{}, server: signed, refused: true},
-		"any certificate where checks are off":       {files: dial.TLSFiles{SkipVerify: true}, server: alone},
-		"another name than the host":                 {files: dial.TLSFiles{CA: ca.CertFile, ServerName: "redis.internal"}, server: signed},
-		"a name that the certificate does not hold":  {files: dial.TLSFiles{CA: ca.CertFile, ServerName: "elsewhere.internal"}, server: signed, refused: true},
-		"our certificate is shown":                   {files: dial.TLSFiles{CA: ca.CertFile, Cert: us.CertFile, Key: us.KeyFile}, server: signed, clients: ca},
-		"no certificate where the server wants one":  {files: dial.TLSFiles{CA: ca.CertFile}, server: signed, clients: ca, refused: true},
-		"the server speaks TLS 1.2":                  {files: dial.TLSFiles{CA: ca.CertFile}, server: signed, most: tls.VersionTLS12},
-		"the server speaks nothing later than 1.1":   {files: dial.TLSFiles{CA: ca.CertFile}, server: signed, most: tls.VersionTLS11, refused: true},
-		"our certificate, which the server's CA did": {files: dial.TLSFiles{CA: ca.CertFile, Cert: us.CertFile, Key: us.KeyFile}, server: signed, clients: other, refused: true},
-	} {
-		t.Run(name, func(t *testing.T) {
+		{"unknown authority", dial.TLSFiles{}, serverID, false, false},
+		{"authority from a file", dial.TLSFiles{CA: file(t, ca.cert)}, serverID, true, false},
+		{"authority as text", dial.TLSFiles{CA: ca.cert}, serverID, true, false},
+		{"a lone certificate of the server", dial.TLSFiles{Cert: own.cert}, own, true, false},
+		{"another server's name", dial.TLSFiles{CA: ca.cert, ServerName: "other.test"}, serverID, false, false},
+		{"no verification", dial.TLSFiles{SkipVerify: true}, serverID, true, false},
+		{"client certificate", dial.TLSFiles{CA: ca.cert, Cert: file(t, clientID.cert), Key: file(t, clientID.key)}, serverID, true, true},
+		{"client certificate wanting", dial.TLSFiles{CA: ca.cert}, serverID, false, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			config, err := dial.TLS(tc.files)
+			client, err := dial.TLS(tt.files)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := greet(t, tc.server, tc.clients, tc.most, config); (err != nil) != tc.refused {
-				t.Errorf("the connection ended with %v; refused wanted: %t", err, tc.refused)
+			if client.ServerName == "" {
+				client.ServerName = "server.test"
+			}
+			pair, err := tls.X509KeyPair([]byte(tt.server.cert), []byte(tt.server.key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := &tls.Config{Certificates: []tls.Certificate{pair}}
+			if tt.clients {
+				server.ClientAuth = tls.RequireAndVerifyClientCert
+				server.ClientCAs = x509.NewCertPool()
+				server.ClientCAs.AddCert(ca.parsed)
+			}
+			if err := shake(t, client, server); (err == nil) != tt.want {
+				t.Errorf("connection: %v", err)
 			}
 		})
 	}
 }
 
-func TestFilesThatDoNotDo(t *testing.T) {
+func TestTLSRefusesOldVersions(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	ca := issue(t, dir, "ca", nil, authority)
-	us := issue(t, dir, "us", ca, client)
-	them := issue(t, dir, "them", ca, client)
-	file := func(name string, body []byte) string { return write(t, filepath.Join(dir, name), body) }
-	absent := filepath.Join(dir, "absent.pem")
-	empty := file("empty.pem", nil)
-	der := file("ca.der", ca.cert.Raw)
-	damaged := file("damaged.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw[:100]}))
-	locked := file("locked.key", pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("x")}))
-	large := file("large.pem", make([]byte, 2<<20))
-	for name, tc := range map[string]struct {
-		files dial.TLSFiles
-		field string
-		want  []string
+	ca := newIdentity(t, nil)
+	pair, err := tls.X509KeyPair([]byte(ca.cert), []byte(ca.key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := dial.TLS(dial.TLSFiles{SkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shake(t, client, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}) == nil {
+		t.Error("connects with TLS 1.1")
+	}
+}
+
+func TestTLSErrorsAreForPeople(t *testing.T) {
+	t.Parallel()
+	ca := newIdentity(t, nil)
+	clientID, other := newIdentity(t, ca, x509.ExtKeyUsageClientAuth), newIdentity(t, ca)
+	damaged := "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+	tests := []struct {
+		name, field, says string
+		files             dial.TLSFiles
 	}{
-		"no CA file":                           {dial.TLSFiles{CA: absent}, "ca", []string{"no file", absent}},
-		"a folder":                             {dial.TLSFiles{CA: dir}, "ca", []string{dir, "cannot be read"}},
-		"an empty file":                        {dial.TLSFiles{CA: empty}, "ca", []string{empty, "no certificate"}},
-		"a key as the CA":                      {dial.TLSFiles{CA: us.KeyFile}, "ca", []string{us.KeyFile, "no certificate"}},
-		"DER":                                  {dial.TLSFiles{CA: der}, "ca", []string{der, "openssl x509"}},
-		"damaged":                              {dial.TLSFiles{CA: damaged}, "ca", []string{damaged, "Certificate 1"}},
-		"too large":                            {dial.TLSFiles{CA: large}, "ca", []string{large, "1 MiB"}},
-		"a lone client certificate":            {dial.TLSFiles{CA: us.CertFile}, "key", []string{us.CertFile, "private key"}},
-		"a client certificate twice":           {dial.TLSFiles{CA: us.CertFile, Cert: us.CertFile, Key: us.KeyFile}, "ca", []string{us.CertFile, "authority"}},
-		"a certificate without its key":        {dial.TLSFiles{Cert: us.CertFile}, "key", []string{us.CertFile, "private key"}},
-		"a key without its certificate":        {dial.TLSFiles{Key: us.KeyFile}, "cert", []string{us.KeyFile, "certificate"}},
-		"no key file":                          {dial.TLSFiles{Cert: us.CertFile, Key: absent}, "key", []string{"no file", absent}},
-		"no certificate file":                  {dial.TLSFiles{Cert: absent, Key: us.KeyFile}, "cert", []string{"no file", absent}},
-		"the key of another":                   {dial.TLSFiles{Cert: us.CertFile, Key: them.KeyFile}, "key", []string{us.CertFile, them.KeyFile, "does not fit"}},
-		"a certificate as the key":             {dial.TLSFiles{Cert: us.CertFile, Key: us.CertFile}, "key", []string{us.CertFile, "no private key"}},
-		"a key with a password":                {dial.TLSFiles{Cert: us.CertFile, Key: locked}, "key", []string{locked, "password"}},
-		"the key's file as the certificate's":  {dial.TLSFiles{Cert: us.KeyFile, Key: us.KeyFile}, "cert", []string{us.KeyFile, "no certificate"}},
-		"a certificate file that is not there": {dial.TLSFiles{CA: ca.CertFile, Cert: absent, Key: absent}, "cert", []string{absent}},
-	} {
-		t.Run(name, func(t *testing.T) {
+		{"missing file", "ca", "There is no file", dial.TLSFiles{CA: filepath.Join(t.TempDir(), "none.pem")}},
+		{"a directory", "ca", "cannot be read", dial.TLSFiles{CA: t.TempDir()}},
+		{"no certificate", "ca", "There is no certificate in", dial.TLSFiles{CA: file(t, "hello")}},
+		{"damaged", "ca", "damaged", dial.TLSFiles{CA: damaged}},
+		{"client without key", "key", "give its private key too", dial.TLSFiles{Cert: clientID.cert}},
+		{"key without certificate", "cert", "give the certificate too", dial.TLSFiles{Key: clientID.key}},
+		{"another's key", "key", "does not belong", dial.TLSFiles{Cert: clientID.cert, Key: other.key}},
+		{"locked key", "key", "locked", dial.TLSFiles{Cert: clientID.cert, Key: "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			config, err := dial.TLS(tc.files)
+			_, err := dial.TLS(tt.files)
 			f, ok := errors.AsType[*fault.Error](err)
-			if !ok || config != nil {
-				t.Fatalf("got %v, %v, want a fault", config, err)
-			}
-			if f.Code != fault.Invalid || f.Fields[tc.field] == "" {
-				t.Errorf("got code %s and fields %v, want a complaint about %s", f.Code, f.Fields, tc.field)
-			}
-			for _, words := range tc.want {
-				if !strings.Contains(f.Message, words) {
-					t.Errorf("%q does not say %q", f.Message, words)
-				}
+			if !ok || f.Code != fault.Invalid || !strings.Contains(f.Fields[tt.field], tt.says) {
+				t.Errorf("got %#v", err)
 			}
 		})
 	}
