@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -166,6 +167,7 @@ func TestAwayFromTheBeginning(t *testing.T) {
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	coordtest.Eventually(t, "something is told", func() bool { return len(got) > 0 })
 	if first := <-got; first != nil {
 		t.Errorf("the first message is %q, want the gap", first)
 	}
@@ -194,6 +196,55 @@ func TestAPublisherThatWasAwayIsMadeUpFor(t *testing.T) {
 	way.mend(t)
 	if got := l.Next(t); got != nil {
 		t.Errorf("got %q, want the gap that stands for the lost message", got)
+	}
+}
+
+func TestAConnectionThatBreaksUnderACall(t *testing.T) {
+	t.Parallel()
+	server := testkit.OwnRedis(t)
+	way := newWay(t, server.URL(), nil)
+	c := open(t, Config{URL: "redis://" + way.address}) // it does not run: the only messages are ours
+	defer c.client.Close()
+	if _, err := c.Present(t.Context(), "nodes"); err != nil {
+		t.Fatal(err)
+	}
+	way.breakNext.Store(true)
+	if _, ok, err := c.TryLock(t.Context(), "cron", time.Minute); !ok || err != nil {
+		t.Errorf("what can be done twice is not: %t, %v", ok, err)
+	}
+	way.breakNext.Store(true)
+	if ok, _, err := c.Allow(t.Context(), "api", 1, time.Minute); !ok || !fault.Is(err, fault.Unavailable) {
+		t.Errorf("what cannot be done twice gives %t, %v", ok, err)
+	}
+}
+
+func TestPresenceLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	c := open(t, Config{URL: testkit.Redis(t)})
+	defer c.client.Close()
+	say := func(id string, ttl time.Duration) {
+		t.Helper()
+		if err := c.Appear(t.Context(), "nodes", id, nil, ttl); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("short", time.Millisecond)
+	coordtest.Eventually(t, "only who is there is kept", func() bool {
+		say("long", time.Minute)
+		return c.client.HLen(t.Context(), "headrace:presence:nodes").Val() == 1
+	})
+	if left := c.client.PTTL(t.Context(), "headrace:presence:nodes").Val(); left <= 0 || left > time.Minute {
+		t.Errorf("the key ends in %s, want within a minute", left)
+	}
+}
+
+func TestNoErrorHoldsAPassword(t *testing.T) {
+	t.Parallel()
+	c := open(t, Config{URL: "redis+sentinel://:hunter2@h?master=m&sentinel_password=watch0ut"})
+	defer c.client.Close()
+	err := c.unavailable(errors.New("AUTH hunter2 and watch0ut"))
+	if got := err.Error() + err.Message; strings.Contains(got, "hunter2") || strings.Contains(got, "watch0ut") {
+		t.Errorf("%q holds a password", got)
 	}
 }
 

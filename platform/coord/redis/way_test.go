@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -14,6 +15,8 @@ type way struct {
 	address string // host:port; it stays the same
 	target  string
 	tls     *tls.Config
+
+	breakNext atomic.Bool // the connection of the next message ends instead
 
 	wg       sync.WaitGroup
 	mu       sync.Mutex
@@ -81,10 +84,23 @@ func (w *way) carry(client net.Conn) {
 		near = tls.Server(client, w.tls)
 	}
 	w.wg.Go(func() {
-		_, _ = io.Copy(server, near)
-		_ = server.Close()
+		_, _ = io.Copy(&breaking{server, w}, near)
+		_, _ = server.Close(), near.Close()
 	})
 	_, _ = io.Copy(near, server)
 	_ = near.Close()
 	_ = client.Close()
+}
+
+// breaking ends a connection at the next message where the way was told to.
+type breaking struct {
+	net.Conn
+	way *way
+}
+
+func (b *breaking) Write(p []byte) (int, error) {
+	if b.way.breakNext.CompareAndSwap(true, false) {
+		return 0, io.ErrClosedPipe
+	}
+	return b.Conn.Write(p)
 }
