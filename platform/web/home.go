@@ -228,7 +228,7 @@ func (s *server) whyBuild(ctx context.Context, b ci.Build, queues []ci.QueueStat
 			return "", err
 		}
 	}
-	for _, j := range jobs {
+	for _, j := range jobs { // in the order of their stages: the first one's turn has come
 		if j.State == ci.Created || j.State == ci.Queued {
 			return s.Why(j, queues), nil
 		}

@@ -120,9 +120,7 @@ func (s *server) jobTimes(ctx context.Context, m *jobModel, b ci.Build) error {
 		if err != nil {
 			return err
 		}
-		if m.Why = s.Why(j, queues); m.Why != "" {
-			m.State = waiting
-		}
+		m.State, m.Why = s.standing(j, heldBy(b), queues)
 		m.Waited = "waits since " + show.Ago(j.CreatedAt, now)
 	} else {
 		m.Why = j.Reason.Text()

@@ -15,6 +15,7 @@ import (
 func (s *server) stagesOf(b ci.Build, queues []ci.QueueStatus) []stageView {
 	longest := time.Second
 	now := s.Now()
+	held := heldBy(b)
 	for _, j := range b.Jobs {
 		longest = max(longest, j.Duration(now))
 	}
@@ -31,7 +32,7 @@ func (s *server) stagesOf(b ci.Build, queues []ci.QueueStatus) []stageView {
 		names := jobNames(jobs)
 		cells := make([]jobCell, len(jobs))
 		for i, j := range jobs {
-			cells[i] = s.cellOf(j, names[i], longest, queues)
+			cells[i] = s.cellOf(j, names[i], longest, held, queues)
 		}
 		if rows, cols, at, ok := grid(jobs); ok {
 			v.Cols, v.Rows = cols, matrixOf(rows, cols, at, cells)
@@ -54,22 +55,47 @@ func trouble(st ci.State) int {
 	return 2
 }
 
-func (s *server) cellOf(j ci.Job, name string, longest time.Duration, queues []ci.QueueStatus) jobCell {
+func (s *server) cellOf(j ci.Job, name string, longest time.Duration, held map[int]string, queues []ci.QueueStatus) jobCell {
 	now := s.Now()
 	c := jobCell{ID: j.ID, Name: name, Number: j.Number(), Index: "." + strconv.Itoa(j.Index), Href: jobHref(j), State: string(j.State), Fill: string(j.State),
 		Length: lengthOf(j.StartedAt, j.FinishedAt, now), Part: int(100 * j.Duration(now) / longest), Allowed: j.AllowFailure}
-	if j.State == ci.Created || j.State == ci.Queued {
-		if c.Why = s.Why(j, queues); c.Why != "" {
-			c.State = waiting
-		}
-	} else {
-		c.Why = j.Reason.Text()
-	}
+	c.State, c.Why = s.standing(j, held, queues)
 	c.Label = fmt.Sprintf("Job %s, %s: %s", j.Number(), name, strings.ToLower(word(c.State)))
 	if c.Length.Text != "" {
 		c.Label += ", " + c.Length.Text
 	}
 	return c
+}
+
+// heldBy says, for each stage whose turn has not come, what it waits for.
+func heldBy(b ci.Build) map[int]string {
+	open, _ := ci.StageGate(b.Jobs)
+	held := map[int]string{}
+	name := ""
+	for _, st := range b.Stages {
+		if st.Number > open {
+			held[st.Number] = "Its turn comes after stage " + name + "."
+		}
+		if st.Number >= open {
+			name = st.Name
+		}
+	}
+	return held
+}
+
+// standing is the state of a job for people, and why it is so. One that waits for what can be named is waiting; one whose
+// stage has not come is created, as it should be.
+func (s *server) standing(j ci.Job, held map[int]string, queues []ci.QueueStatus) (state, why string) {
+	if j.State != ci.Created && j.State != ci.Queued {
+		return string(j.State), j.Reason.Text()
+	}
+	if why := held[j.StageNumber]; why != "" {
+		return string(j.State), why
+	}
+	if why := s.Why(j, queues); why != "" {
+		return waiting, why
+	}
+	return string(j.State), ""
 }
 
 func matrixOf(rows, cols []string, at map[[2]string]int, cells []jobCell) []matrixRow {

@@ -3,6 +3,7 @@ package webtest_test
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/web/webtest"
 )
+
+var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 const turbine = "/r/millworks/turbine-api"
 
@@ -53,12 +56,12 @@ func visit(t *testing.T, tab context.Context, url string) {
 }
 
 func TestBrowser(t *testing.T) {
-	browser := startBrowser(t)
+	browser := webtest.StartBrowser(t)
 
 	t.Run("a person signs in", func(t *testing.T) {
 		d := webtest.Sample(noon)
 		d.SetSignedIn(false)
-		url, tab := serve(t, d), newTab(t, browser)
+		url, tab := serve(t, d), webtest.NewTab(t, browser)
 		visit(t, tab, url+"/r/lena/dotfiles")
 		if err := chromedp.Do(tab, chromedp.SendKeys(chromedp.CSS("#login"), "lena"), chromedp.SendKeys(chromedp.CSS("#password"), "wrong"), chromedp.Submit(chromedp.CSS("#password"))); err != nil {
 			t.Fatal(err)
@@ -72,7 +75,7 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("a log goes on by itself and follows", func(t *testing.T) {
 		d := webtest.Sample(noon)
-		url, tab := serve(t, d), newTab(t, browser)
+		url, tab := serve(t, d), webtest.NewTab(t, browser)
 		visit(t, tab, url+turbine+"/jobs/1483.11")
 		await(t, tab, "the connection", `document.querySelector("#live span").textContent === "Live" && document.querySelectorAll("#open-line").length === 1`)
 		awaitReader(t, d)
@@ -100,7 +103,7 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("the tools of a log", func(t *testing.T) {
 		d := webtest.Sample(noon)
-		url, tab := serve(t, d), newTab(t, browser)
+		url, tab := serve(t, d), webtest.NewTab(t, browser)
 		visit(t, tab, url+turbine+"/jobs/1481.5")
 		await(t, tab, "the tools", `document.querySelector("[data-errors] span").textContent === "3 errors"`)
 		script[bool](t, tab, `document.querySelector("[data-errors]").click(), true`)
@@ -132,7 +135,7 @@ func TestBrowser(t *testing.T) {
 				b.Reset()
 			}
 		}
-		url, tab := serve(t, d), newTab(t, browser)
+		url, tab := serve(t, d), webtest.NewTab(t, browser)
 		visit(t, tab, url+turbine+"/jobs/1481.5#L4000")
 		await(t, tab, "the line out of the gap", `document.querySelector("#L4000")?.classList.contains("ln-hit") && document.querySelectorAll(".gap").length === 2`)
 		sum := script[int](t, tab, `[...document.querySelectorAll(".gap")].reduce((n, g) => n + Number(g.dataset.to) - Number(g.dataset.from) + 1, 0) + document.querySelectorAll("[id^=L]").length`)
@@ -145,7 +148,7 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("a page keeps itself fresh without losing focus", func(t *testing.T) {
 		d := webtest.Sample(noon)
-		url, tab := serve(t, d), newTab(t, browser)
+		url, tab := serve(t, d), webtest.NewTab(t, browser)
 		visit(t, tab, url+"/")
 		await(t, tab, "the connection", `document.querySelector("#live span").textContent === "Live"`)
 		awaitReader(t, d)
@@ -167,7 +170,7 @@ func TestBrowser(t *testing.T) {
 		url := serve(t, d)
 		tabs := make([]context.Context, 8)
 		for i := range tabs {
-			tabs[i] = newTab(t, browser)
+			tabs[i] = webtest.NewTab(t, browser)
 			visit(t, tabs[i], url+turbine+"/jobs/1483.11")
 		}
 		for i, tab := range tabs {
@@ -185,7 +188,7 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("theme, keys and palette", func(t *testing.T) {
 		d := webtest.Sample(noon)
-		url, tab := serve(t, d), newTab(t, browser)
+		url, tab := serve(t, d), webtest.NewTab(t, browser)
 		visit(t, tab, url+"/account/preferences")
 		if err := chromedp.Do(tab, chromedp.Click(chromedp.CSS("input[value=dark]")), chromedp.Click(chromedp.CSS("form.panel .btn-go"))); err != nil {
 			t.Fatal(err)
@@ -227,4 +230,17 @@ func awaitReader(t *testing.T, d *webtest.Demo) {
 			t.Fatal("no page listens")
 		}
 	}
+}
+
+// serve starts the demo's pages.
+func serve(t *testing.T, d *webtest.Demo) string {
+	t.Helper()
+	h, err := d.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.CloseClientConnections)
+	t.Cleanup(srv.Close)
+	return srv.URL
 }

@@ -10,8 +10,7 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 )
 
-// The reads of web.Store, over what is in memory.
-
+// RepositoryBySlug finds one.
 func (d *Demo) RepositoryBySlug(_ context.Context, slug string, _ int64) (ci.Repository, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -26,6 +25,7 @@ func (d *Demo) RepositoryBySlug(_ context.Context, slug string, _ int64) (ci.Rep
 	return ci.Repository{}, fault.New(fault.NotFound, "repository not found")
 }
 
+// Repositories lists them in the order they were added.
 func (d *Demo) Repositories(_ context.Context, f ci.RepositoryFilter) ([]ci.RepositoryOverview, int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -84,6 +84,7 @@ func (d *Demo) repo(id int64) *repo {
 	return &repo{}
 }
 
+// SetActive switches building on or off.
 func (d *Demo) SetActive(_ context.Context, id int64, on bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -91,6 +92,7 @@ func (d *Demo) SetActive(_ context.Context, id int64, on bool) error {
 	return nil
 }
 
+// SetStar stars one for everybody: there is one user.
 func (d *Demo) SetStar(_ context.Context, _, id int64, on bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -98,6 +100,7 @@ func (d *Demo) SetStar(_ context.Context, _, id int64, on bool) error {
 	return nil
 }
 
+// DeleteRepository removes it.
 func (d *Demo) DeleteRepository(_ context.Context, id int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,6 +108,7 @@ func (d *Demo) DeleteRepository(_ context.Context, id int64) error {
 	return nil
 }
 
+// Branches are those of the builds.
 func (d *Demo) Branches(_ context.Context, id int64, p ci.Page) ([]ci.Branch, int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -120,6 +124,7 @@ func (d *Demo) Branches(_ context.Context, id int64, p ci.Page) ([]ci.Branch, in
 	return cut(all, p), len(all), d.Fail
 }
 
+// Requests lists those of a repository, the newest first.
 func (d *Demo) Requests(_ context.Context, f ci.RequestFilter) ([]ci.Request, int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -132,6 +137,7 @@ func (d *Demo) Requests(_ context.Context, f ci.RequestFilter) ([]ci.Request, in
 	return cut(all, f.Page), len(all), d.Fail
 }
 
+// BuildByNumber finds one.
 func (d *Demo) BuildByNumber(_ context.Context, repoID, number int64) (ci.Build, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -143,6 +149,7 @@ func (d *Demo) BuildByNumber(_ context.Context, repoID, number int64) (ci.Build,
 	return ci.Build{}, fault.New(fault.NotFound, "There is no build #%d in %s.", number, d.repo(repoID).Name())
 }
 
+// Build finds one.
 func (d *Demo) Build(_ context.Context, id int64) (ci.Build, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -154,6 +161,7 @@ func (d *Demo) Build(_ context.Context, id int64) (ci.Build, error) {
 	return ci.Build{}, fault.New(fault.NotFound, "build not found")
 }
 
+// Builds lists those of a repository, the newest first.
 func (d *Demo) Builds(_ context.Context, f ci.BuildFilter) ([]ci.Build, int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -167,6 +175,7 @@ func (d *Demo) Builds(_ context.Context, f ci.BuildFilter) ([]ci.Build, int, err
 	return cut(all, f.Page), len(all), d.Fail
 }
 
+// Job finds one.
 func (d *Demo) Job(_ context.Context, id int64) (ci.Job, error) {
 	jobs, _, err := d.Jobs(context.Background(), ci.JobFilter{})
 	for _, j := range jobs {
@@ -177,6 +186,7 @@ func (d *Demo) Job(_ context.Context, id int64) (ci.Job, error) {
 	return ci.Job{}, fault.New(fault.NotFound, "job not found")
 }
 
+// Jobs lists them, those of the newest build first.
 func (d *Demo) Jobs(_ context.Context, f ci.JobFilter) ([]ci.Job, int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -192,18 +202,21 @@ func (d *Demo) Jobs(_ context.Context, f ci.JobFilter) ([]ci.Job, int, error) {
 	return cut(all, f.Page), len(all), d.Fail
 }
 
+// Attempts are those that were put in by hand.
 func (d *Demo) Attempts(_ context.Context, jobID int64) ([]ci.Attempt, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.attempts[jobID], d.Fail
 }
 
+// UsualDuration is the same for every branch.
 func (d *Demo) UsualDuration(_ context.Context, repoID int64, _ string) (time.Duration, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.repo(repoID).usual, d.Fail
 }
 
+// Queues are those of SetQueues.
 func (d *Demo) Queues(context.Context) ([]ci.QueueStatus, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,8 +1,7 @@
-package webtest_test
+package webtest
 
 import (
 	"context"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -10,12 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-
-	"github.com/headrace/headrace/platform/web/webtest"
 )
-
-var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 // browserPath is the Chromium to use; empty: there is none.
 func browserPath() string {
@@ -30,8 +26,8 @@ func browserPath() string {
 	return ""
 }
 
-// startBrowser starts a browser, or skips the test where there is none.
-func startBrowser(t *testing.T) context.Context {
+// StartBrowser starts a browser, or skips the test where there is none.
+func StartBrowser(t *testing.T) context.Context {
 	t.Helper()
 	path := browserPath()
 	if path == "" {
@@ -52,8 +48,8 @@ func startBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
-// newTab opens a tab of a running browser. Errors on its console fail the test.
-func newTab(t *testing.T, browser context.Context) context.Context {
+// NewTab opens a tab of a running browser. Errors on its console fail the test.
+func NewTab(t *testing.T, browser context.Context) context.Context {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
@@ -86,22 +82,41 @@ func watchConsole(t *testing.T, ctx context.Context) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, text := range said {
-			if !strings.Contains(text, "status of 401") {
+			if !strings.Contains(text, "status of 401") && !strings.Contains(text, "status of 404") {
 				t.Errorf("the console says: %s", text)
 			}
 		}
 	})
 }
 
-// serve starts the demo's pages.
-func serve(t *testing.T, d *webtest.Demo) string {
+// Shoot makes the window as high as the page first, or sticky bars land in the middle.
+func Shoot(t *testing.T, tab context.Context, url, theme string, width int64, file string) {
 	t.Helper()
-	h, err := d.Handler()
-	if err != nil {
-		t.Fatal(err)
+	ctx, cancel := context.WithTimeout(tab, 30*time.Second)
+	defer cancel()
+	if err := shot(ctx, url, theme, width, file); err != nil {
+		t.Fatalf("%s at %d, %s: %v", url, width, theme, err)
 	}
-	srv := httptest.NewServer(h)
-	t.Cleanup(srv.CloseClientConnections)
-	t.Cleanup(srv.Close)
-	return srv.URL
+}
+
+func shot(ctx context.Context, url, theme string, width int64, file string) error {
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
+		return err
+	}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate("about:blank"), chromedp.Navigate(url), chromedp.WaitReady(chromedp.CSS("main"))); err != nil {
+		return err
+	}
+	height, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`Math.min(Math.max(document.documentElement.scrollHeight, 700), 2600)`))
+	if err != nil {
+		return err
+	}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
+		return err
+	}
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, png, 0o644)
 }
