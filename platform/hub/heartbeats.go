@@ -38,7 +38,8 @@ func (h *Hub) beat(ctx context.Context, b broker.Heartbeat) {
 		runs[i] = ci.RunRef(r)
 	}
 	statuses, err := h.store.Beat(ctx, ci.Heartbeat{
-		WorkerID: b.WorkerID, Name: b.Name, Version: b.Version, Queue: b.Queue, Slots: b.Slots, Draining: b.Draining, Executor: b.Executor, Runs: runs,
+		WorkerID: b.WorkerID, Name: b.Name, Version: b.Version, Queue: b.Queue, Slots: b.Slots, Draining: b.Draining, Executor: b.Executor,
+		Home: b.Home, Runs: runs,
 	})
 	if err != nil {
 		h.seldom.warn(ctx, "a heartbeat could not be stored", "worker", b.Name, "err", err)

@@ -86,6 +86,10 @@ func (s *Store) reap(ctx context.Context, run ci.RunRef, lease time.Duration, ma
 		worker := h.jobs[i].WorkerName
 		event := ci.JobEvent{Kind: ci.JobLose, Attempt: run.Attempt, Run: run.Run, MaxTries: maxTries}
 		note := fmt.Sprintf("Worker %s was lost at %s, after %s of silence.", worker, h.clock(), silence.Round(time.Second))
+		if silence > -longAgo*time.Microsecond/2 {
+			silence = 0
+			note = fmt.Sprintf("Worker %s ended without a word and was started again by %s.", worker, h.clock())
+		}
 		if err := h.giveBack(ctx, i, event, note); err != nil {
 			return err
 		}

@@ -51,7 +51,8 @@ func (h *held) claimed(ctx context.Context, claim ci.Claim) error {
 	if err := h.save(ctx); err != nil {
 		return err
 	}
-	_, err := h.c.exec(ctx, `UPDATE attempts SET worker_id = $3, heard = (SELECT counter FROM hearing WHERE id = 1)
+	_, err := h.c.exec(ctx, `UPDATE attempts SET worker_id = $3,
+		heard = COALESCE((SELECT heard FROM workers WHERE id = $3 AND replaced), (SELECT counter FROM hearing WHERE id = 1))
 		WHERE job_id = $1 AND number = $2`, claim.JobID, claim.Attempt, text(claim.WorkerID))
 	if err != nil {
 		return err

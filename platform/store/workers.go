@@ -14,11 +14,16 @@ func (s *Store) Beat(ctx context.Context, b ci.Heartbeat) (answers []ci.RunStatu
 		return nil, fault.New(fault.Invalid, "A heartbeat needs the id of its worker.")
 	}
 	err = s.write(ctx, "store a heartbeat", func(ctx context.Context, c conn) error {
-		if err := noteWorker(ctx, c, b, s); err != nil {
+		replaced, err := noteWorker(ctx, c, b, s)
+		if err != nil {
 			return err
 		}
 		answers = nil
-		if len(b.Runs) == 0 {
+		switch {
+		case len(b.Runs) == 0:
+			return nil
+		case replaced:
+			answers = ownsNothing(b.Runs)
 			return nil
 		}
 		answers, err = beatRuns(ctx, c, b.Runs)
@@ -27,16 +32,47 @@ func (s *Store) Beat(ctx context.Context, b ci.Heartbeat) (answers []ci.RunStatu
 	return answers, err
 }
 
-func noteWorker(ctx context.Context, c conn, b ci.Heartbeat, s *Store) error {
+// ownsNothing is the answer to a worker that its successor in the same home has declared dead.
+func ownsNothing(runs []ci.RunRef) []ci.RunStatus {
+	answers := make([]ci.RunStatus, len(runs))
+	for i, r := range runs {
+		answers[i].RunRef = r
+	}
+	return answers
+}
+
+// longAgo is the value of a hearing counter for what is known to be dead: so long ago that every lease has run out.
+const longAgo = -(1 << 50)
+
+// noteWorker stores what a worker says of itself, and that those which were in its home before are dead. replaced: it is
+// itself one of those.
+func noteWorker(ctx context.Context, c conn, b ci.Heartbeat, s *Store) (replaced bool, err error) {
 	queue := text(b.Queue)
 	if err := knowQueue(ctx, c, queue); err != nil {
+		return false, err
+	}
+	err = c.row(ctx, `INSERT INTO workers (id, name, version, queue, slots, draining, executor, home, heard, first_at, seen_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $9, counter, $8, $8 FROM hearing WHERE id = 1
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, queue = excluded.queue, slots = excluded.slots,
+			draining = excluded.draining, executor = excluded.executor, seen_at = excluded.seen_at,
+			heard = CASE WHEN workers.replaced THEN workers.heard ELSE excluded.heard END
+		RETURNING replaced`,
+		text(b.WorkerID), text(b.Name), text(b.Version), queue, max(b.Slots, 0), b.Draining, text(b.Executor), at(s.Now()), text(b.Home)).Scan(&replaced)
+	if err != nil || replaced || b.Home == "" {
+		return replaced, err
+	}
+	return false, replace(ctx, c, text(b.Home), text(b.WorkerID))
+}
+
+// replace declares the workers dead that were in a home before its present one: one process at a time has a home. Their
+// attempts are lost at once, without waiting for a lease to run out.
+func replace(ctx context.Context, c conn, home, present string) error {
+	n, err := c.exec(ctx, "UPDATE workers SET replaced = TRUE, heard = $3 WHERE home = $1 AND id <> $2 AND NOT replaced", home, present, int64(longAgo))
+	if err != nil || n == 0 {
 		return err
 	}
-	_, err := c.exec(ctx, `INSERT INTO workers (id, name, version, queue, slots, draining, executor, heard, first_at, seen_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, counter, $8, $8 FROM hearing WHERE id = 1
-		ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, queue = excluded.queue, slots = excluded.slots,
-			draining = excluded.draining, executor = excluded.executor, heard = excluded.heard, seen_at = excluded.seen_at`,
-		text(b.WorkerID), text(b.Name), text(b.Version), queue, max(b.Slots, 0), b.Draining, text(b.Executor), at(s.Now()))
+	_, err = c.exec(ctx, `UPDATE attempts SET heard = $2 WHERE state IN ('received', 'started')
+		AND worker_id IN (SELECT id FROM workers WHERE home = $1 AND replaced)`, home, int64(longAgo))
 	return err
 }
 
@@ -78,7 +114,7 @@ func beatRuns(ctx context.Context, c conn, runs []ci.RunRef) ([]ci.RunStatus, er
 	return answers, nil
 }
 
-// Workers returns all workers by name.
+// Workers returns all workers by name, but those that a later one in the same home has replaced.
 func (s *Store) Workers(ctx context.Context) (all []ci.Worker, err error) {
 	err = s.read(ctx, "list the workers", func(ctx context.Context, c conn) error {
 		all, err = listWorkers(ctx, c, s.config.Lease.Microseconds())
@@ -93,5 +129,5 @@ func listWorkers(ctx context.Context, c conn, lease int64) ([]ci.Worker, error) 
 		return w, err
 	}, `SELECT w.id, w.name, w.version, w.queue, w.slots, w.draining, w.executor, w.first_at, w.seen_at, w.heard < h.counter - $1,
 			(SELECT count(*) FROM attempts a WHERE a.worker_id = w.id AND a.state IN ('received', 'started'))
-		FROM workers w JOIN hearing h ON h.id = 1 ORDER BY w.name, w.id`, lease)
+		FROM workers w JOIN hearing h ON h.id = 1 WHERE NOT w.replaced ORDER BY w.name, w.id`, lease)
 }

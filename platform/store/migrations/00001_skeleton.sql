@@ -241,11 +241,14 @@ CREATE TABLE workers (
   slots INTEGER NOT NULL,
   draining BOOLEAN NOT NULL,
   executor TEXT NOT NULL,
+  home TEXT NOT NULL,
+  replaced BOOLEAN NOT NULL DEFAULT FALSE,
   heard BIGINT NOT NULL,
   first_at {{timestamp}} NOT NULL,
   seen_at {{timestamp}} NOT NULL
 );
 CREATE INDEX workers_of_queue ON workers (queue);
+CREATE INDEX workers_of_home ON workers (home);
 
 -- How far the log of an attempt is stored. Preface and epilogue are the platform's and have no gaps.
 CREATE TABLE logs (

@@ -18,6 +18,7 @@ var hearingTests = map[string]func(*testing.T, *node){
 	"after a gap time counts when things have settled": testSettle,
 	"lost too often is errored":                        testLostTooOften,
 	"a lost worker that comes back is told":            testBack,
+	"a worker started again in its home is lost":       testHome,
 }
 
 // hear lets time pass in which workers can be heard.
@@ -163,4 +164,38 @@ func testBack(t *testing.T, n *node) {
 		t.Fatal(diff)
 	}
 	equal(t, "state", ci.Created, n.job(run.JobID).State)
+}
+
+func testHome(t *testing.T, n *node) {
+	old := ci.Heartbeat{WorkerID: "old", Name: "mill-07", Home: "h1", Queue: queue, Slots: 2}
+	n.beat(old)
+	jobs := n.jobs("acme/app", 2)
+	n.queueAll()
+	run := n.claim(jobs[0].ID, "old", "r")
+	n.beat(ci.Heartbeat{WorkerID: "elsewhere", Name: "mill-08", Home: "h2", Queue: queue, Slots: 2})
+	equal(t, "lost to another home", 0, len(n.reap()))
+	n.beat(ci.Heartbeat{WorkerID: "new", Name: "mill-07", Home: "h1", Queue: queue, Slots: 2})
+	late := n.claim(jobs[1].ID, "old", "late") // it was on its way when the worker died
+	lost := n.reap()
+	equal(t, "lost at once", 2, len(lost))
+	equal(t, "state", ci.Created, lost[0].Job.State)
+	all, err := n.Attempts(n.ctx(), run.JobID)
+	n.ok(err)
+	equal(t, "note", "Worker name of old ended without a word and was started again by 12:00 UTC.", all[0].Note)
+	old.Runs = []ci.RunRef{run, late}
+	for _, answer := range n.beat(old) { // a delayed word of the dead neither revives it nor harms its successor
+		equal(t, "owned", false, answer.Owned)
+	}
+	n.queueAll()
+	n.claim(jobs[0].ID, "new", "r2")
+	equal(t, "lost after the dead spoke", 0, len(n.reap()))
+	workers, err := n.Workers(n.ctx())
+	n.ok(err)
+	var names []string
+	for _, w := range workers {
+		names = append(names, w.ID)
+	}
+	if diff := cmp.Diff([]string{"new", "elsewhere"}, names); diff != "" {
+		t.Error(diff)
+	}
 }
