@@ -280,6 +280,15 @@ func TestWrongFieldsAreSaidBesideThem(t *testing.T) {
 	}
 }
 
+func TestFormThatIsTooLongDoesNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t, webtest.Sample(noon))
+	res, body := s.post("/r/lena/dotfiles/trigger", url.Values{"ref": {"main"}, "config": {strings.Repeat("# long\n", 800_000)}})
+	if res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, "longer than 1.0 MB") || len(s.demo.Acts) != 0 {
+		t.Errorf("%d, acts %q", res.StatusCode, s.demo.Acts)
+	}
+}
+
 func TestOnlyAdministratorsChangeSettings(t *testing.T) {
 	t.Parallel()
 	d := webtest.Sample(noon)

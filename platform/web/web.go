@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/headrace/headrace/assets"
+	"github.com/headrace/headrace/assets/show"
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/ci"
 )
@@ -93,12 +95,29 @@ func (s *server) page(do action) gin.HandlerFunc {
 		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
 		u, err := s.Who(c.Request.Context())
 		if err == nil || fault.Is(err, fault.Unauthenticated) {
-			err = do(c, u)
+			if err = readForm(c.Request); err == nil {
+				err = do(c, u)
+			}
 		}
 		if err != nil {
 			s.fail(c, u, err)
 		}
 	}
+}
+
+// readForm reads the whole form before anything acts on it: a part of one is worse than none.
+func readForm(r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return nil
+	}
+	err := r.ParseForm()
+	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return fault.Wrap(fault.Invalid, err, "What was sent is longer than %s, the most that a form may hold. Nothing was done. A configuration that long belongs into the repository.", show.Bytes(tooLong.Limit))
+	}
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "What was sent is not a form that can be read. Nothing was done.")
+	}
+	return nil
 }
 
 // user runs an action for who is signed in, and sends everybody else to sign in.

@@ -3,6 +3,7 @@ package webtest_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -163,6 +164,35 @@ func TestBrowser(t *testing.T) {
 		if name := script[string](t, tab, `document.activeElement.name`); name != "q" {
 			t.Errorf("the focus went to %q", name)
 		}
+	})
+
+	t.Run("a page whose connection broke says so and catches up", func(t *testing.T) {
+		d := webtest.Sample(noon)
+		h, err := d.Handler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		away := make(chan struct{}, 1)
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if len(away) > 0 && r.URL.Path == "/events" {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			h.ServeHTTP(w, r)
+		}))
+		t.Cleanup(srv.Close)
+		t.Cleanup(srv.CloseClientConnections)
+		tab := webtest.NewTab(t, browser)
+		visit(t, tab, srv.URL+turbine+"/jobs/1483.11")
+		await(t, tab, "the connection", `document.querySelector("#live span").textContent === "Live"`)
+		awaitReader(t, d)
+		away <- struct{}{}
+		srv.CloseClientConnections()
+		await(t, tab, "the note", `!document.getElementById("notlive").hidden && document.getElementById("notlive").textContent.includes("Not live since")`)
+		d.WriteLog(webtest.LiveJob, 1, 140*time.Second, "\nwritten while nobody heard\n")
+		<-away
+		await(t, tab, "the line that was missed", `document.querySelector(".lines").textContent.includes("written while nobody heard")`)
+		await(t, tab, "the end of the note", `document.getElementById("notlive").hidden`)
 	})
 
 	t.Run("eight tabs on live jobs all move on one connection", func(t *testing.T) {
