@@ -14,13 +14,12 @@ import (
 // addModel is the form that adds a repository, with what was typed.
 type addModel struct {
 	SourceURL, Slug string
-	Private         bool
 	Problem         string
 	Fields          map[string]string
 }
 
 func (s *server) newRepository(c *gin.Context, u ci.User) error {
-	return s.renderAdd(c, u, addModel{Private: true}, http.StatusOK)
+	return s.renderAdd(c, u, addModel{}, http.StatusOK)
 }
 
 func (s *server) renderAdd(c *gin.Context, u ci.User, m addModel, status int) error {
@@ -29,7 +28,7 @@ func (s *server) renderAdd(c *gin.Context, u ci.User, m addModel, status int) er
 
 // addRepository asks the source at once, so that what is wrong with it is said beside the field.
 func (s *server) addRepository(c *gin.Context, u ci.User) error {
-	m := addModel{SourceURL: strings.TrimSpace(c.PostForm("source_url")), Slug: strings.Trim(c.PostForm("slug"), " /"), Private: c.PostForm("visibility") != "public"}
+	m := addModel{SourceURL: strings.TrimSpace(c.PostForm("source_url")), Slug: strings.Trim(c.PostForm("slug"), " /")}
 	if m.Slug == "" {
 		m.Slug = slugFrom(m.SourceURL)
 	}
@@ -37,7 +36,7 @@ func (s *server) addRepository(c *gin.Context, u ci.User) error {
 		m.Fields = map[string]string{"source_url": "Paste the address that you would give to git clone, for example https://git.example.com/team/project."}
 		return s.renderAdd(c, u, m, http.StatusUnprocessableEntity)
 	}
-	repo, err := s.Intake.AddRepository(c.Request.Context(), ci.NewRepository{Slug: m.Slug, SourceURL: m.SourceURL, Private: m.Private, AddedBy: u.ID})
+	repo, err := s.Intake.AddRepository(c.Request.Context(), ci.NewRepository{Slug: m.Slug, SourceURL: m.SourceURL, Private: true, AddedBy: u.ID})
 	if problem, ok := forForm(err); ok {
 		m.Fields, m.Problem = problem.Fields, problem.Message
 		if len(m.Fields) == 0 { // what is not about a field is about the address: it was asked

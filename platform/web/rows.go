@@ -62,8 +62,9 @@ const (
 )
 
 func sparkOf(recent []ci.BuildBrief) spark {
+	recent = recent[max(len(recent)-sparkBuilds, 0):]
 	bars, passed := barsOf(recent, sparkStep, sparkLine, sparkAbove)
-	return spark{Bars: bars, Width: max(len(bars)*sparkStep-2, 0), Label: fmt.Sprintf("Last %s: %d passed", show.Count(len(bars), "build"), passed)}
+	return spark{Bars: bars, Width: max(len(bars), 5)*sparkStep - 2, Label: fmt.Sprintf("Last %s: %d passed", show.Count(len(bars), "build"), passed)}
 }
 
 // barsOf gives heights against the longest of all.
