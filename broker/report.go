@@ -32,6 +32,8 @@ type StateExtra struct {
 	Attempt  int    `json:"attempt"`
 	Worker   string `json:"worker"` // id
 	ExitCode *int   `json:"exit_code,omitempty"`
+	// LogParts, of a last state, is how many parts the whole log has: the state is stored after them. 0: not said.
+	LogParts int `json:"log_parts,omitempty"`
 	// Reason is a code of platform/ci's reasons ("timeout"), Note a sentence for people.
 	Reason string `json:"reason,omitempty"`
 	Note   string `json:"note,omitempty"`

@@ -67,7 +67,7 @@ func checkReports(t *testing.T, r result) {
 		},
 		{
 			ID: 7, State: "passed", Meta: broker.ReportMeta{StateUpdateCount: 1001, UUID: r.key.Run, InstanceID: "fake:1"},
-			Headrace: &broker.StateExtra{Attempt: 1, Worker: "w1", ExitCode: &zero},
+			Headrace: &broker.StateExtra{Attempt: 1, Worker: "w1", ExitCode: &zero, LogParts: 2},
 		},
 	}
 	if diff := cmp.Diff(want, r.reports, cmpopts.IgnoreTypes(&time.Time{})); diff != "" {

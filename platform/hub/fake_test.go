@@ -23,7 +23,15 @@ type fakeStore struct {
 	ReapFunc   func(lease time.Duration, maxTries int) ([]ci.Lost, error)
 	ReportFunc func(ci.StateReport, int) (ci.Moved, error)
 	AppendFunc func([]ci.LogPart) ([]ci.LogStored, error)
+	LogFunc    func(jobID int64, attempt int) (ci.Log, error)
 	CloseFunc  func(quiet time.Duration) ([]ci.LogStored, error)
+}
+
+func (s *fakeStore) Log(_ context.Context, jobID int64, attempt int) (ci.Log, error) {
+	if s.LogFunc == nil {
+		return ci.Log{JobID: jobID, Attempt: attempt, Closed: true}, nil
+	}
+	return s.LogFunc(jobID, attempt)
 }
 
 func (s *fakeStore) Now() time.Time {

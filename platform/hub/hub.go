@@ -29,6 +29,7 @@ type Store interface {
 	ReapLost(ctx context.Context, lease time.Duration, maxTries int) ([]ci.Lost, error)
 	Report(ctx context.Context, r ci.StateReport, maxTries int) (ci.Moved, error)
 	AppendLog(ctx context.Context, parts []ci.LogPart) ([]ci.LogStored, error)
+	Log(ctx context.Context, jobID int64, attempt int) (ci.Log, error)
 	CloseLogs(ctx context.Context, quiet time.Duration) ([]ci.LogStored, error)
 }
 
@@ -53,7 +54,8 @@ type Config struct {
 	MaxTries int
 	// Probe is the time between two probes, and between two looks for lost workers. Default 1 s.
 	Probe time.Duration
-	// Quiet is how long after its end an attempt's log may lack its final part before it is closed. Default 30 s.
+	// Quiet is how long after its end an attempt's log may lack its final part before it is closed, and how long a last
+	// state waits for the whole log. Default 30 s.
 	Quiet time.Duration
 	// Collect is how long log parts are collected before they are stored together. Default 20 ms.
 	Collect time.Duration
@@ -106,6 +108,7 @@ type Hub struct {
 	seldom   seldom
 	parts    chan part
 	workers  workers
+	waiting  waiting
 	hearing  hearing
 	counts   struct{ stale, refused, dropped, foreign atomic.Int64 }
 }
@@ -124,7 +127,7 @@ func New(store Store, carrier Carrier, announce Announcer, c Config) *Hub {
 	c = c.withDefaults()
 	return &Hub{
 		store: store, carrier: carrier, announce: announce, config: c, log: c.Log, parts: make(chan part, logPrefetch),
-		seldom: seldom{log: c.Log, last: map[string]time.Time{}}, workers: workers{seen: map[string]worker{}},
+		seldom: seldom{log: c.Log, last: map[string]time.Time{}}, workers: workers{seen: map[string]worker{}}, waiting: newWaiting(),
 	}
 }
 
@@ -145,6 +148,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		return h.carrier.Consume(ctx, broker.LogQueue, logPrefetch, h.logPart)
 	})
 	g.Go("store logs", h.collect)
+	g.Go("store last states", h.storeWaiting)
 	g.Go("send probes", h.every(h.config.Probe, "a probe could not be sent", h.sendProbe))
 	g.Go("seek lost workers", h.every(h.config.Probe, "lost workers cannot be sought", h.reap))
 	g.Go("close logs", h.every(5*h.config.Probe, "logs cannot be closed", h.closeLogs))

@@ -118,6 +118,7 @@ func (h *Hub) announceLogs(ctx context.Context, stored []ci.LogStored) {
 		})
 	}
 	if len(changes) > 0 {
+		h.waiting.wake.Wake()
 		h.announce.Announce(ctx, changes...)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/platform/ci"
@@ -27,6 +28,10 @@ func (h *Hub) state(d broker.Delivery) (key string, work func(context.Context)) 
 	if !ok {
 		err := fmt.Errorf("read state report: job %d cannot be reported as %q", r.ID, r.State)
 		return key, func(ctx context.Context) { h.drop(ctx, d, err) }
+	}
+	if report.State.Final() && r.Headrace.LogParts > 0 {
+		last := lastState{report: report, parts: r.Headrace.LogParts, delivery: d, since: time.Now()}
+		return key, func(ctx context.Context) { h.last(ctx, last) }
 	}
 	return key, func(ctx context.Context) { h.report(ctx, d, report) }
 }

@@ -114,6 +114,11 @@ func (t *Tape) End(r broker.StateReport) error {
 	if !t.ended && !t.over {
 		t.cut(true)
 	}
+	if r.Headrace != nil {
+		extra := *r.Headrace
+		extra.LogParts = t.parts
+		r.Headrace = &extra
+	}
 	t.mu.Unlock()
 	err := t.Report(r)
 	t.mu.Lock()

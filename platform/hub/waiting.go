@@ -1,0 +1,97 @@
+package hub
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/run"
+	"github.com/headrace/headrace/platform/ci"
+)
+
+// lookAgain is how often the log of a waiting state is looked at: other nodes store parts too.
+const lookAgain = 250 * time.Millisecond
+
+// A last state is stored after the whole log of its attempt, so that whoever sees the end can read all that led to it, and
+// so that a crash between the two leaves an attempt that has not ended. Until then its report is not acknowledged.
+type waiting struct {
+	mu     sync.Mutex
+	states map[ci.RunRef]lastState
+	wake   run.Waker
+}
+
+type lastState struct {
+	report   ci.StateReport
+	parts    int // of the whole log
+	delivery broker.Delivery
+	since    time.Time
+}
+
+func newWaiting() waiting { return waiting{states: map[ci.RunRef]lastState{}, wake: run.NewWaker()} }
+
+// add keeps a state. One that came before for the same run is returned: it says nothing more.
+func (w *waiting) add(s lastState) (before broker.Delivery) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if old, ok := w.states[s.report.RunRef]; ok {
+		before, s.since = old.delivery, old.since
+	}
+	w.states[s.report.RunRef] = s
+	return before
+}
+
+func (w *waiting) all() []lastState {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := make([]lastState, 0, len(w.states))
+	for _, s := range w.states {
+		list = append(list, s)
+	}
+	return list
+}
+
+// remove takes a state out, unless another delivery has taken its place.
+func (w *waiting) remove(s lastState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.states[s.report.RunRef].delivery == s.delivery {
+		delete(w.states, s.report.RunRef)
+	}
+}
+
+// last stores a last state, or keeps it until the log is whole.
+func (h *Hub) last(ctx context.Context, s lastState) {
+	if h.whole(ctx, s) {
+		h.report(ctx, s.delivery, s.report)
+		return
+	}
+	if before := h.waiting.add(s); before != nil {
+		h.ack(ctx, before)
+	}
+	h.waiting.wake.Wake()
+}
+
+// whole says whether nothing is missing of the log any more. What the store cannot say now, it says when it stores the state.
+func (h *Hub) whole(ctx context.Context, s lastState) bool {
+	l, err := h.store.Log(ctx, s.report.JobID, s.report.Attempt)
+	return err != nil || l.Closed || l.Next >= s.parts
+}
+
+// storeWaiting stores the states whose logs have become whole, and those that have waited for too long: their logs are
+// closed with what there is.
+func (h *Hub) storeWaiting(ctx context.Context) error {
+	return run.Every(ctx, lookAgain, h.waiting.wake, func(ctx context.Context) (bool, error) {
+		for _, s := range h.waiting.all() {
+			if ctx.Err() != nil {
+				return false, ctx.Err()
+			}
+			if time.Since(s.since) < h.config.Quiet && !h.whole(ctx, s) {
+				continue
+			}
+			h.waiting.remove(s)
+			h.report(ctx, s.delivery, s.report)
+		}
+		return false, nil
+	})
+}

@@ -1,0 +1,69 @@
+package hub_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/platform/ci"
+	"github.com/headrace/headrace/platform/hub"
+)
+
+func lastReport(t *testing.T) broker.Message {
+	t.Helper()
+	return reportMessage(t, broker.StateReport{
+		ID: 4, State: "passed", Meta: broker.ReportMeta{UUID: "r"}, Headrace: &broker.StateExtra{Attempt: 1, LogParts: 3},
+	})
+}
+
+// TestALastStateWaitsForItsLog: who sees the end of a job can read its whole log.
+func TestALastStateWaitsForItsLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var next, reported atomic.Int64
+		carrier := newFakeCarrier()
+		s := &fakeStore{
+			LogFunc:    func(int64, int) (ci.Log, error) { return ci.Log{Next: int(next.Load())}, nil },
+			ReportFunc: func(ci.StateReport, int) (ci.Moved, error) { reported.Add(1); return ci.Moved{}, nil },
+			AppendFunc: func([]ci.LogPart) ([]ci.LogStored, error) {
+				next.Store(3)
+				return []ci.LogStored{{JobID: 4, Attempt: 1, Next: 3}}, nil
+			},
+		}
+		start(t, s, carrier, hub.Config{})
+		first := carrier.put(broker.StateQueue, lastReport(t))
+		<-time.After(5 * time.Second) // of the bubble: the worker sends it again
+		second := carrier.put(broker.StateQueue, lastReport(t))
+		synctest.Wait()
+		if reported.Load() != 0 || second.acked() || !first.acked() {
+			t.Fatalf("before the log: reported %d times, first acknowledged %v, second %v", reported.Load(), first.acked(), second.acked())
+		}
+		carrier.put(broker.LogQueue, logMessage(2, "the end"))
+		<-second.settled
+		if reported.Load() != 1 {
+			t.Errorf("reported %d times", reported.Load())
+		}
+	})
+}
+
+// TestALastStateDoesNotWaitForEver: a log whose end is lost does not keep its job running.
+func TestALastStateDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var reported atomic.Int64
+		carrier := newFakeCarrier()
+		s := &fakeStore{
+			LogFunc:    func(int64, int) (ci.Log, error) { return ci.Log{Next: 1}, nil },
+			ReportFunc: func(ci.StateReport, int) (ci.Moved, error) { reported.Add(1); return ci.Moved{}, nil },
+		}
+		start(t, s, carrier, hub.Config{Quiet: 30 * time.Second})
+		began := time.Now()
+		d := carrier.put(broker.StateQueue, lastReport(t))
+		<-d.settled
+		if waited := time.Since(began); reported.Load() != 1 || waited < 30*time.Second || waited > 31*time.Second {
+			t.Errorf("reported %d times after %s", reported.Load(), waited)
+		}
+	})
+}
