@@ -1,0 +1,64 @@
+package rabbitmq
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/rabbitmq/amqp091-go"
+)
+
+// words says for people why there is no connection. It holds nothing that was secret: neither the driver's errors nor
+// the network's know the password.
+func words(host string, err error) string {
+	at := "RabbitMQ at " + host + " "
+	if e, ok := errors.AsType[*amqp091.Error](err); ok && e.Server {
+		return at + "says: " + e.Reason
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return at + "shows a certificate that is not trusted: " + certificateWords(err)
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return "The host name " + e.Name + " of RabbitMQ is not known."
+	}
+	switch {
+	case errors.Is(err, amqp091.ErrCredentials):
+		return at + "refuses the user name or the password."
+	case errors.Is(err, amqp091.ErrVhost):
+		return at + "refuses the virtual host: it does not exist, or the user may not use it."
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return at + "does not take connections: nothing listens there."
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return at + "does not answer."
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, errLost):
+		return at + "closed the connection."
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return at + "does not speak TLS on this port; its TLS port is usually 5671."
+	case err == nil:
+		return "The connection to " + "RabbitMQ at " + host + " ended."
+	}
+	return at + "cannot be used: " + err.Error()
+}
+
+func isTimeout(err error) bool {
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
+}
+
+func certificateWords(err error) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "its authority is not known. Give the authority's certificate."
+	}
+	if e, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "it is for another host than " + e.Host + "."
+	}
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
+		return "it is out of date."
+	}
+	return err.Error()
+}
