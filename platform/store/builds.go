@@ -83,7 +83,7 @@ func (s *Store) Builds(ctx context.Context, f ci.BuildFilter) (page []ci.Build, 
 	err = s.read(ctx, "list builds", func(ctx context.Context, c conn) error {
 		w := buildConditions(f)
 		if !f.SkipCount {
-			if err := c.row(ctx, "SELECT count(*) FROM builds b LEFT JOIN users u ON u.id = b.created_by"+w.String(), w.args...).Scan(&total); err != nil {
+			if err := c.row(ctx, "SELECT count(*) FROM builds b"+w.String(), w.args...).Scan(&total); err != nil {
 				return err
 			}
 		}
@@ -115,7 +115,7 @@ func buildConditions(f ci.BuildFilter) *where {
 		w.and("b.branch = ?", text(f.Branch))
 	}
 	if len(f.CreatedBy) > 0 {
-		w.and("u.login_key {{texts ?}}", texts(lower(f.CreatedBy)))
+		w.and("b.created_by IN (SELECT id FROM users WHERE login_key {{texts ?}})", texts(lower(f.CreatedBy)))
 	}
 	return w
 }

@@ -9,66 +9,6 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 )
 
-// Queues counts, for every broker queue, what waits and what can take it.
-func (s *Store) Queues(ctx context.Context) (all []ci.QueueStatus, err error) {
-	err = s.read(ctx, "count the queues", func(ctx context.Context, c conn) error {
-		names, err := list(ctx, c, scanText, "SELECT name FROM queues ORDER BY name")
-		if err != nil {
-			return err
-		}
-		all, err = s.countQueues(ctx, c, names)
-		return err
-	})
-	return all, err
-}
-
-func scanText(row scanner) (v string, err error) {
-	err = row.Scan(&v)
-	return v, err
-}
-
-func (s *Store) countQueues(ctx context.Context, c conn, names []string) ([]ci.QueueStatus, error) {
-	all := make([]ci.QueueStatus, len(names))
-	index := map[string]*ci.QueueStatus{}
-	for i, name := range names {
-		all[i].Queue = name
-		index[name] = &all[i]
-	}
-	type count struct {
-		queue string
-		state ci.State
-		n     int
-	}
-	counts, err := list(ctx, c, func(row scanner) (v count, err error) {
-		err = row.Scan(&v.queue, &v.state, &v.n)
-		return v, err
-	}, "SELECT queue, state, count(*) FROM jobs WHERE state IN ('created', 'queued', 'received', 'started') GROUP BY queue, state")
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range counts {
-		q := index[v.queue]
-		switch {
-		case q == nil: // became known after the names were read
-		case v.state == ci.Created:
-			q.Created = v.n
-		case v.state == ci.Queued:
-			q.Queued = v.n
-		default:
-			q.Running += v.n
-		}
-	}
-	workers, err := listWorkers(ctx, c, s.config.Lease.Microseconds())
-	for _, w := range workers {
-		if q := index[w.Queue]; q != nil && !w.Lost && !w.Draining {
-			q.Workers++
-			q.Slots += w.Slots
-			q.FreeSlots += max(w.Slots-w.Busy, 0)
-		}
-	}
-	return all, err
-}
-
 // room is how many jobs more the broker's queue may hold: what its workers can take at once, and one each to come.
 func room(q ci.QueueStatus) int { return q.FreeSlots + q.Workers - q.Queued }
 
@@ -96,9 +36,6 @@ func (s *Store) QueueJobs(ctx context.Context, most int, encode func(ci.QueuedJo
 	return queued, more, err
 }
 
-// candidate is a job that may be queued.
-type candidate struct{ job, build int64 }
-
 // pick holds the queues, so that no other node hands out their jobs, and chooses.
 func (s *Store) pick(ctx context.Context, c conn, most int) ([]candidate, error) {
 	names, err := list(ctx, c, scanText, "SELECT name FROM queues ORDER BY name {{lock}}")
@@ -111,20 +48,7 @@ func (s *Store) pick(ctx context.Context, c conn, most int) ([]candidate, error)
 	}
 	var picked []candidate
 	for _, q := range queues {
-		n := min(room(q), most-len(picked))
-		if n <= 0 || q.Created == 0 {
-			continue
-		}
-		next, err := list(ctx, c, func(row scanner) (v candidate, err error) {
-			err = row.Scan(&v.job, &v.build)
-			return v, err
-		}, `WITH under_way AS (SELECT repository_id, count(*) AS jobs FROM jobs
-				WHERE queue = $1 AND state IN ('queued', 'received', 'started') GROUP BY repository_id),
-			waiting AS (SELECT j.id, j.build_id, j.priority, COALESCE(u.jobs, 0) +
-					ROW_NUMBER() OVER (PARTITION BY j.repository_id ORDER BY j.priority DESC, j.id) AS turn
-				FROM jobs j LEFT JOIN under_way u ON u.repository_id = j.repository_id
-				WHERE j.queue = $1 AND j.state = 'created' AND j.ready)
-			SELECT id, build_id FROM waiting ORDER BY priority DESC, turn, id LIMIT $2`, q.Queue, n)
+		next, err := pickFrom(ctx, c, q.Queue, min(room(q), most-len(picked)))
 		if err != nil {
 			return nil, err
 		}

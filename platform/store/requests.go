@@ -94,7 +94,7 @@ func (s *Store) Request(ctx context.Context, repoID, id int64) (q ci.Request, er
 func (s *Store) Requests(ctx context.Context, f ci.RequestFilter) (page []ci.Request, total int, err error) {
 	err = s.read(ctx, "list requests", func(ctx context.Context, c conn) error {
 		w := requestConditions(f)
-		if err := c.row(ctx, "SELECT count(*)"+requestTables+w.String(), w.args...).Scan(&total); err != nil {
+		if err := c.row(ctx, "SELECT count(*) FROM requests q"+w.String(), w.args...).Scan(&total); err != nil {
 			return err
 		}
 		statement := "SELECT " + requestColumns + requestTables + w.String() + " ORDER BY q.id DESC" + w.page(f.Page)
@@ -116,7 +116,7 @@ func requestConditions(f ci.RequestFilter) *where {
 		w.and("q.result = ?", f.Result)
 	}
 	if f.WithoutBuilds {
-		w.and("b.id IS NULL")
+		w.and("NOT EXISTS (SELECT 1 FROM builds x WHERE x.request_id = q.id)")
 	}
 	return w
 }

@@ -1,0 +1,130 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/headrace/headrace/internal/testkit"
+	"github.com/headrace/headrace/platform/ci"
+	"github.com/headrace/headrace/platform/store"
+)
+
+func TestOpen_nodesStartAtOnceOnAnEmptyDatabase(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]func(t *testing.T) store.Config{
+		"sqlite":    func(t *testing.T) store.Config { return store.Config{Path: filepath.Join(t.TempDir(), "a b?.db")} },
+		"postgres":  func(t *testing.T) store.Config { return store.Config{PostgresURL: testkit.Postgres(t)} },
+		"pgbouncer": func(t *testing.T) store.Config { return store.Config{PostgresURL: testkit.PgBouncer(t)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			where := config(t)
+			stores := make([]*store.Store, 6)
+			errs := make([]error, len(stores))
+			var group sync.WaitGroup
+			for i := range stores {
+				group.Go(func() { stores[i], errs[i] = store.Open(t.Context(), where) })
+			}
+			group.Wait()
+			for _, s := range stores {
+				if s != nil {
+					defer s.Close() //nolint:errcheck // the test is about the beginning
+				}
+			}
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
+			}
+			for i, s := range stores {
+				if _, err := s.AddRepository(t.Context(), ci.NewRepository{Slug: fmt.Sprintf("acme/app%d", i)}); err != nil {
+					t.Error(err)
+				}
+			}
+			_, total, err := stores[0].Repositories(t.Context(), ci.RepositoryFilter{})
+			if err != nil || total != len(stores) {
+				t.Errorf("%d repositories, %v", total, err)
+			}
+		})
+	}
+}
+
+func TestDeleteRepository_leavesNoRow(t *testing.T) {
+	t.Parallel()
+	url := testkit.Postgres(t)
+	s, err := store.Open(t.Context(), store.Config{PostgresURL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // nothing is lost by it
+	r := liveThrough(t, s)
+	db, err := sql.Open("postgres", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	count := func() map[string]int {
+		t.Helper()
+		counts := map[string]int{}
+		for _, table := range tables(t, db) {
+			var n int
+			if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			counts[table] = n
+		}
+		return counts
+	}
+	for table, n := range count() {
+		if n == 0 && table != "sessions" && table != "tokens" {
+			t.Errorf("table %s is empty before, so that the test says nothing about it", table)
+		}
+	}
+	if err := s.DeleteRepository(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	for table, n := range count() {
+		switch table {
+		case "users", "queues", "workers", "hearing":
+		default:
+			if n != 0 {
+				t.Errorf("table %s has %d rows left", table, n)
+			}
+		}
+	}
+}
+
+// liveThrough lets a repository have a row of each kind.
+func liveThrough(t *testing.T, s *store.Store) ci.Repository {
+	t.Helper()
+	ctx := t.Context()
+	var errs []error
+	check := func(err error) { errs = append(errs, err) }
+	u, err := s.CreateUser(ctx, ci.NewUser{Login: "ines"})
+	check(err)
+	r, err := s.AddRepository(ctx, ci.NewRepository{Slug: "acme/app"})
+	check(err)
+	check(s.SetStar(ctx, u.ID, r.ID, true))
+	_, _, err = s.CreateRequest(ctx, ci.NewRequest{RepositoryID: r.ID, Branch: "main"})
+	check(err)
+	q, _, err := s.ClaimRequest(ctx, "x", 1e12)
+	check(err)
+	job := ci.NewJob{Queue: "q"}
+	b, err := s.CreateBuild(ctx, ci.NewBuild{RequestID: q.ID, RepositoryID: r.ID, Branch: "main", Stages: []string{"a"}, Jobs: []ci.NewJob{job, job}}, q.Tries)
+	check(err)
+	_, err = s.Beat(ctx, ci.Heartbeat{WorkerID: "w", Queue: "q", Slots: 2})
+	check(err)
+	_, _, err = s.QueueJobs(ctx, 10, func(ci.QueuedJob) ([]byte, error) { return nil, nil })
+	check(err)
+	run := ci.RunRef{JobID: b.Jobs[0].ID, Attempt: 1, Run: "r"}
+	_, _, err = s.ClaimAttempt(ctx, ci.Claim{JobID: run.JobID, Attempt: 1, Run: "r", WorkerID: "w"})
+	check(err)
+	_, err = s.AppendLog(ctx, []ci.LogPart{{JobID: run.JobID, Attempt: 1, Run: "r", Source: ci.LogWorker, Content: []byte("x")}})
+	check(err)
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
