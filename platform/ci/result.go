@@ -17,13 +17,13 @@ type Progress struct {
 //   - Jobs that are allowed to fail do not count for the result.
 //   - The first stage whose required jobs did not all pass decides; jobs which never ran because of it do not.
 //   - Among the deciding jobs canceled beats errored beats failed beats passed; no required job means passed.
-//   - The result is final when every job is, or, with fast finish, when every required job is.
+//   - The result is final when every job is, or, with fast finish, when every required job is and there is one.
 func BuildProgress(jobs []Job, fastFinish bool) Progress {
 	p := Progress{State: running(jobs), StartedAt: firstStart(jobs)}
 	deciding := decidingJobs(jobs)
 	waitFor := jobs
-	if fastFinish {
-		waitFor = required(jobs)
+	if must := required(jobs); fastFinish && len(must) > 0 {
+		waitFor = must
 	}
 	var finished time.Time
 	for _, j := range waitFor {
