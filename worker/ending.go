@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/headrace/headrace/broker"
@@ -51,7 +52,7 @@ var endOver = &ending{
 func endCanceled(reason string) *ending {
 	words := "This job was canceled; everything it had started is stopped."
 	if reason != "" {
-		words = fmt.Sprintf("This job was canceled (%s); everything it had started is stopped.", reason)
+		words = fmt.Sprintf("This job was canceled (%s); everything it had started is stopped.", strings.TrimRight(reason, "."))
 	}
 	return &ending{state: stateCanceled, words: words}
 }

@@ -6,10 +6,10 @@ let source = null, url = "", live = null, since = 0, wait = 1000, last = 0, retr
 function tell(message, only) {
   for (const port of only ? [only] : ports) port.postMessage(message);
 }
+// With every connection pages look again: what changed after they were made and before we heard is told by nobody.
 function state(on) {
-  const resync = on && live === false;
   if (live !== on) { live = on; since = Date.now(); }
-  tell({ live, since, resync });
+  tell({ live, since, resync: on });
 }
 function open() {
   clearTimeout(retry);
@@ -43,7 +43,7 @@ self.addEventListener("connect", (e) => {
     ports.add(port);
     url = data.url;
     if (!source && (!live || data.now)) open();
-    else if (live !== null) tell({ live, since, resync: false }, port);
+    else if (live !== null) tell({ live, since, resync: live }, port);
   });
   port.start();
 });

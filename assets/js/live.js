@@ -24,7 +24,7 @@ export function connect({ url, worker }) {
   const open = () => {
     if (source) source.close();
     source = new EventSource(url);
-    source.addEventListener("hello", () => { wait = 1000; spread({ live: true, since: Date.now(), resync: status.live === false }); });
+    source.addEventListener("hello", () => { wait = 1000; spread({ live: true, since: Date.now(), resync: true }); });
     source.addEventListener("changes", (e) => spread({ changes: JSON.parse(e.data) }));
     source.addEventListener("error", () => {
       source.close();

@@ -62,6 +62,8 @@ type Config struct {
 	TrustedOrigins []string
 	// Deny answers a refused cross-origin request. Default: problem+json.
 	Deny func(http.ResponseWriter, *http.Request, error)
+	// Cookie is the name of the session's cookie; over TLS it gets the prefix __Host-. Default: headrace.
+	Cookie string
 	// Idle is how long a session may be unused. Default 8 h.
 	Idle time.Duration
 	// Lifetime is how long a session may last at all. Default 7 days.
@@ -75,6 +77,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Deny == nil {
 		c.Deny = denyProblem
+	}
+	if c.Cookie == "" {
+		c.Cookie = "headrace"
 	}
 	if c.Idle <= 0 {
 		c.Idle = 8 * time.Hour
@@ -115,8 +120,8 @@ func New(store Store, config Config) (*Auth, error) {
 			return nil, fmt.Errorf("trusted origin %q: %w", redactOrigin(o), err)
 		}
 	}
-	a.secured = newManager(store, config, "__Host-headrace", true)
-	a.unsecure = newManager(store, config, "headrace", false)
+	a.secured = newManager(store, config, "__Host-"+config.Cookie, true)
+	a.unsecure = newManager(store, config, config.Cookie, false)
 	return a, nil
 }
 

@@ -145,3 +145,12 @@ func (s *Settings) Node() error {
 	s.NodeID = id
 	return nil
 }
+
+// CheckInitialised says whether a node has ever run with these settings, so that a command beside it does not make an
+// empty database where a path was mistyped.
+func (s Settings) CheckInitialised() error {
+	if _, err := os.Stat(s.Path("node.db")); err != nil && s.PostgresURL == "" {
+		return fault.Wrap(fault.Invalid, err, "No Headrace has run with the data directory %s. Say which one with --data-dir or --config.", s.DataDir)
+	}
+	return nil
+}

@@ -114,10 +114,8 @@ func lineOf(phases []Phase, l Line, fold string) []Phase {
 	if len(phases) == 0 {
 		return phases
 	}
-	if fold == "" && strings.TrimSpace(l.Text) != "" && !strings.HasPrefix(l.Text, "Done. ") {
-		if last := phases[len(phases)-1]; last.Name != "Script" && !hasPhase(phases, "Script") {
-			phases = append(phases, Phase{Name: "Script", Line: l.Number, At: l.At, Open: true})
-		}
+	if fold == "" && isCommand(l.Text) && !hasPhase(phases, "Script") {
+		phases = append(phases, Phase{Name: "Script", Line: l.Number, At: l.At, Open: true})
 	}
 	last := &phases[len(phases)-1]
 	last.Bad = last.Bad || l.Bad
@@ -125,6 +123,12 @@ func lineOf(phases []Phase, l Line, fold string) []Phase {
 		last.Took = max(l.At-last.At, 0)
 	}
 	return phases
+}
+
+// isCommand says whether a line outside of folds shows a command: those of the script are the only ones that are not
+// folded, but for the variables that are set before.
+func isCommand(text string) bool {
+	return strings.HasPrefix(text, "$ ") && !strings.HasPrefix(text, "$ export ")
 }
 
 func hasPhase(phases []Phase, name string) bool {

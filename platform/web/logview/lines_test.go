@@ -204,3 +204,18 @@ func TestPhases(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestPhasesBegin: what the worker or the set-up writes between folds is not the script.
+func TestPhasesBegin(t *testing.T) {
+	t.Parallel()
+	m := logOf("travis_fold:start:worker_info\r\x1b[0Kworker\ntravis_fold:end:worker_info\r\x1b[0KNot isolated: a warning\n\n",
+		"travis_fold:start:git.checkout.1\r\x1b[0K$ git clone\ntravis_fold:end:git.checkout.1\r\x1b[0K",
+		"Setting environment variables\n$ export A=1\n$ make test\nok\n")
+	var names []string
+	for _, p := range logview.Phases(page(t, m).Items) {
+		names = append(names, p.Name)
+	}
+	if diff := cmp.Diff([]string{"Worker", "Clone", "Script"}, names); diff != "" {
+		t.Error(diff)
+	}
+}

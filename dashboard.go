@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/headrace/headrace/dashboard"
+	"github.com/headrace/headrace/platform"
+)
+
+// newDashboard makes the admin dashboard of a node.
+func newDashboard(n *platform.Node) (http.Handler, error) {
+	s := n.Settings()
+	return dashboard.New(dashboard.Deps{
+		Auth: n.Operator(), Log: n.Log(), Now: time.Now,
+		Health: func(ctx context.Context) dashboard.Health { return health(n.Health(ctx)) },
+		Config: dashboard.Config{Host: s.Hostname, Node: s.NodeName, CIURL: n.WebURL(), Version: version},
+	})
+}
+
+// health says what the node found in the words of the dashboard.
+func health(h platform.Health) dashboard.Health {
+	parts := []dashboard.Part{databasePart(h), coordinatorPart(h), brokerPart(h)}
+	if h.Err == nil {
+		parts = append(parts, workersPart(h), queuePart(h))
+	}
+	return dashboard.Health{At: h.At, Parts: parts}
+}
+
+func databasePart(h platform.Health) dashboard.Part {
+	p := dashboard.Part{Name: "PostgreSQL", Status: dashboard.OK, Value: milliseconds(h.Database.Took), Note: "one round trip", Blocks: true}
+	if h.Embedded.Database {
+		p.Name, p.Note = "Database", "SQLite in the data directory"
+	}
+	if h.Database.Err != nil {
+		p.Status, p.Value, p.Note = dashboard.Failed, "away", ""
+		p.Problem, p.Remedy = p.Name+" does not answer.", "Look at the server and at postgres_url. Requests are refused until it is back; running jobs run on."
+	}
+	return p
+}
+
+func coordinatorPart(h platform.Health) dashboard.Part {
+	p := dashboard.Part{Name: "Redis", Status: dashboard.OK, Value: "connected", Note: "wakes the nodes"}
+	if h.Embedded.Coordinator {
+		p.Name, p.Value, p.Note = "Coordination", "in the process", "enough for one node"
+	}
+	if !h.Coordinator.Connected {
+		p.Status, p.Value, p.Note = dashboard.Warning, "away", h.Coordinator.LastError
+		p.Problem, p.Remedy = "Redis does not answer.", "Look at the server and at redis_url. Builds go on; pages move more slowly."
+	}
+	return p
+}
+
+func brokerPart(h platform.Health) dashboard.Part {
+	p := dashboard.Part{Name: "RabbitMQ", Status: dashboard.OK, Value: "connected", Note: "carries jobs and reports", Blocks: true}
+	if h.Embedded.Broker {
+		p.Name, p.Value, p.Note = "Broker", "in the process", "for the worker beside it"
+	}
+	switch {
+	case !h.Broker.Connected:
+		p.Status, p.Value, p.Note = dashboard.Failed, "away", h.Broker.LastError
+		p.Problem, p.Remedy = "RabbitMQ does not answer.", "Look at the server and at amqp_url. Requests are accepted and wait; running jobs run on."
+	case h.Broker.Blocked:
+		p.Status, p.Value, p.Note = dashboard.Failed, "blocked", ""
+		p.Problem, p.Remedy = "RabbitMQ takes no messages.", "It is short of memory or disk: rabbitmqctl status says which."
+	}
+	return p
+}
+
+func workersPart(h platform.Health) dashboard.Part {
+	live, lost, slots := 0, 0, 0
+	for _, w := range h.Workers {
+		if w.Lost {
+			lost++
+			continue
+		}
+		live++
+		slots += w.Slots
+	}
+	p := dashboard.Part{Name: "Workers", Status: dashboard.OK, Value: count(live, "worker"), Note: count(slots, "slot"), Blocks: true}
+	switch {
+	case live == 0:
+		p.Status = dashboard.Failed
+		p.Problem, p.Remedy = "No worker is there.", "Start one: headrace worker --platform-host HOST --rabbitmq-password-file FILE"
+	case lost > 0:
+		p.Note += ", " + count(lost, "worker") + " lost"
+	}
+	return p
+}
+
+func queuePart(h platform.Health) dashboard.Part {
+	waiting, running := 0, 0
+	for _, q := range h.Queues {
+		waiting += q.Created + q.Queued
+		running += q.Running
+	}
+	return dashboard.Part{Name: "Queue", Status: dashboard.OK, Value: count(waiting, "job") + " waiting", Note: fmt.Sprintf("%d running", running)}
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/platform/travisyml"
+)
+
+type lintCommand struct {
+	File   string `arg:"" optional:"" default:".travis.yml" help:"File to check, - for standard input."`
+	Branch string `help:"Branch that conditions see." default:"main"`
+	Event  string `help:"Event that conditions see: push, pull_request, api, cron." default:"push" enum:"push,pull_request,api,cron"`
+	JSON   bool   `help:"Print JSON." name:"json"`
+}
+
+// Help shows an example.
+func (lintCommand) Help() string { return "Example: headrace lint .travis.yml" }
+
+// lintResult is what the command says in JSON.
+type lintResult struct {
+	File     string              `json:"file"`
+	Messages []travisyml.Message `json:"messages"`
+	Jobs     []lintJob           `json:"jobs"`
+	Skip     string              `json:"skip,omitempty"`
+}
+
+type lintJob struct {
+	Number       int    `json:"number"`
+	Name         string `json:"name"`
+	Stage        string `json:"stage,omitempty"`
+	AllowFailure bool   `json:"allow_failure,omitempty"`
+	Config       any    `json:"config"`
+}
+
+// Run checks the file. It fails when the file cannot be read as a configuration, and when a message is an error.
+func (c lintCommand) Run(t terminal) error {
+	text, err := c.read(t)
+	if err != nil {
+		return err
+	}
+	request := travisyml.Request{Type: c.Event, Repo: "owner/name", Branch: c.Branch}
+	_, plan, err := travisyml.Load(c.File, text, nil, request, travisyml.Limits{})
+	if syntax, ok := errors.AsType[*travisyml.SyntaxError](err); ok {
+		_, _ = fmt.Fprintln(t.err, syntax.Error())
+		return errQuiet
+	}
+	if err != nil {
+		return err
+	}
+	result := lintResult{File: c.File, Messages: plan.Messages, Skip: plan.Skip, Jobs: []lintJob{}}
+	for i, j := range plan.Jobs {
+		result.Jobs = append(result.Jobs, lintJob{Number: i + 1, Name: j.Name, Stage: j.Stage, AllowFailure: j.AllowFailure, Config: j.Config})
+	}
+	if c.JSON {
+		err = printJSON(t.out, result)
+	} else {
+		err = result.print(t.out)
+	}
+	if err != nil {
+		return err
+	}
+	for _, m := range plan.Messages {
+		if m.Level == "error" || m.Level == "alert" {
+			return errQuiet
+		}
+	}
+	return nil
+}
+
+func (c lintCommand) read(t terminal) ([]byte, error) {
+	if c.File == "-" {
+		return io.ReadAll(io.LimitReader(t.in, 2<<20))
+	}
+	text, err := os.ReadFile(c.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Invalid, "There is no file %s here.", c.File)
+	}
+	return text, err
+}
+
+func (r lintResult) print(w io.Writer) error {
+	for _, m := range r.Messages {
+		place := r.File
+		if m.Line > 0 {
+			place = fmt.Sprintf("%s:%d:%d", r.File, m.Line, m.Column)
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s: %s\n", place, m.Level, m.Text); err != nil {
+			return err
+		}
+	}
+	if r.Skip != "" {
+		_, err := fmt.Fprintf(w, "No build: %s\n", r.Skip)
+		return err
+	}
+	for _, j := range r.Jobs {
+		note := ""
+		if j.AllowFailure {
+			note = " (may fail)"
+		}
+		stage := ""
+		if j.Stage != "" {
+			stage = j.Stage + ": "
+		}
+		if _, err := fmt.Fprintf(w, "job %d: %s%s%s\n", j.Number, stage, j.Name, note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
