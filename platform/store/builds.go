@@ -69,7 +69,7 @@ func findBuild(ctx context.Context, c conn, where string, args ...any) (ci.Build
 	b := builds[0]
 	var messages []byte
 	err = c.row(ctx, "SELECT messages, config, config_text FROM build_configs WHERE build_id = $1", b.ID).
-		Scan(&messages, config(&b.Config), &b.ConfigText)
+		Scan(&messages, intoConfig(&b.Config), &b.ConfigText)
 	if err != nil {
 		return b, err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -76,6 +77,9 @@ func (s *Store) queue(ctx context.Context, c conn, picked []candidate, encode fu
 	var out []outgoing
 	for _, id := range builds {
 		some, err := s.queueOf(ctx, c, id, byBuild[id], encode)
+		if errors.Is(err, errNoBuild) {
+			continue // its repository was deleted since
+		}
 		if err != nil {
 			return nil, err
 		}

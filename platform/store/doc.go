@@ -10,5 +10,8 @@
 //     the state and the attempt that it was computed from.
 //   - Rows are locked in the order queue, repository, request, build, job, attempt, log.
 //
+// Jobs that come back from a change, and those of lists of builds, are without their configuration, which is large; a job, a
+// build, a list of jobs and a granted claim have it.
+//
 // Times are the store's clock ([Store.Now]): UTC, whole microseconds, on PostgreSQL the database's.
 package store

@@ -35,7 +35,7 @@ func scanJobLight(row scanner) (j ci.Job, err error) {
 }
 
 func scanJob(row scanner) (j ci.Job, err error) {
-	err = row.Scan(append(jobFields(&j), config(&j.Config))...)
+	err = row.Scan(append(jobFields(&j), intoConfig(&j.Config))...)
 	return j, err
 }
 

@@ -72,7 +72,7 @@ func (s *Store) LogParts(ctx context.Context, jobID int64, attempt int, from ci.
 			return err
 		}
 		to, err := l.upTo(ctx, c, from, maxBytes)
-		if err != nil {
+		if parts = nil; err != nil || to == from {
 			return err
 		}
 		parts, err = list(ctx, c, l.scanPart, `SELECT source, number, lines_before, final, elapsed, content FROM log_parts

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -104,7 +105,14 @@ func (s *Store) openSQLite(context.Context) error {
 	}
 	s.dialect = sqliteDialect()
 	file := "file:" + (&url.URL{Path: s.config.Path}).EscapedPath() + "?" + sqliteOptions
-	var err error
+	// The file holds what others on this machine shall not read; SQLite gives its own files beside it the same mode.
+	made, err := os.OpenFile(s.config.Path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The database file %s cannot be opened. Check that its folder exists and belongs to this user.", s.config.Path)
+	}
+	if err := made.Close(); err != nil {
+		return fmt.Errorf("open %s: %w", s.config.Path, err)
+	}
 	if s.writer, err = sql.Open("sqlite", file); err != nil {
 		return fmt.Errorf("open %s: %w", s.config.Path, err)
 	}

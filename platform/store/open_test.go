@@ -1,6 +1,8 @@
 package store
 
 import (
+	"database/sql"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -63,6 +65,49 @@ func TestOpen_saysWhatIsWrong(t *testing.T) {
 		s, err := Open(t.Context(), c.config)
 		if fault.CodeOf(err) != c.want {
 			t.Errorf("%s: %v, %v", name, s, err)
+		}
+	}
+}
+
+func TestOpen_sqliteKeepsCommitsAndSecrets(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	s, err := Open(t.Context(), Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // nothing is lost by it
+	for name, db := range map[string]*sql.DB{"writer": s.writer, "reader": s.reader} {
+		for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000"} {
+			var got string
+			if err := db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+				t.Errorf("%s: %s is %s, want %s (%v)", name, pragma, got, want, err)
+			}
+		}
+	}
+	if _, err := s.reader.ExecContext(t.Context(), "DELETE FROM users"); err == nil {
+		t.Error("the reader may write")
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: mode %v, %v", file, info.Mode(), err)
+		}
+	}
+}
+
+func BenchmarkOpen_emptySQLite(b *testing.B) {
+	folder := b.TempDir()
+	for n := 0; b.Loop(); n++ {
+		s, err := Open(b.Context(), Config{Path: filepath.Join(folder, placeholder(n))})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

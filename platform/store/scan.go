@@ -58,8 +58,8 @@ func object(c ci.Config) string {
 	return text(string(c))
 }
 
-// config scans a JSON object.
-func config(c *ci.Config) *[]byte { return (*[]byte)(c) }
+// intoConfig scans a JSON object.
+func intoConfig(c *ci.Config) *[]byte { return (*[]byte)(c) }
 
 // ids is a list of numbers as an argument for {{ints $n}}.
 func ids[T ~int | ~int64](list []T) string { return array(list) }
