@@ -102,4 +102,3 @@ func testLines(t *testing.T, n *node) {
 	n.ok(err)
 	equal(t, "the nearest place to line 6", ci.LogPos{Source: ci.LogWorker, Number: 3}, pos)
 }
-
