@@ -34,7 +34,7 @@ func (c upCommand) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	lock, err := platform.LockDir(s.DataDir)
+	lock, err := platform.LockDir(ctx, s.DataDir)
 	if err != nil {
 		return err
 	}

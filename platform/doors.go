@@ -42,7 +42,7 @@ func openDoors(ctx context.Context, s settings.Settings) (*doors, error) {
 		if door.address == "" {
 			continue
 		}
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", door.address)
+		l, err := listen(ctx, door.address)
 		if err != nil {
 			d.close()
 			return nil, taken(door.key, door.address, err)
@@ -60,6 +60,16 @@ func openDoors(ctx context.Context, s settings.Settings) (*doors, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// listen takes an address. One that a process which just died had may still be held for a moment by a child of it.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	for began := time.Now(); ; {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Since(began) > lockPatience || run.Pause(ctx, 20*time.Millisecond) != nil {
+			return l, err
+		}
+	}
 }
 
 func taken(key, address string, err error) error {

@@ -25,7 +25,7 @@ func trial(t *testing.T, dir string, env []string, args ...string) shape {
 	t.Helper()
 	ui, dashboard := freeAddress(t), freeAddress(t)
 	args = append([]string{"up", "--data-dir", dir, "--http", ui, "--dashboard", dashboard, "--pool-size", "2"}, args...)
-	p := start(t, "headrace up", env, args...)
+	p := start(t, "headrace up", append([]string{"HEADRACE_LOG_LEVEL=debug"}, env...), args...)
 	url := "http://" + ui
 	ready(t, url)
 	return shape{nodes: []*process{p}, workers: []*process{p}, apis: []platformAPI{{url: url, token: localToken(t, dir)}}}

@@ -90,6 +90,8 @@ func (s *fakeStore) CreateRequest(_ context.Context, n ci.NewRequest) (ci.Reques
 	return q, true, nil
 }
 
+func (s *fakeStore) ReleaseRequests(context.Context, string) error { return nil }
+
 func (s *fakeStore) ClaimRequest(context.Context, string, time.Duration) (ci.Request, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

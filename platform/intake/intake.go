@@ -25,6 +25,7 @@ type Store interface {
 	Repository(ctx context.Context, id, forUser int64) (ci.Repository, error)
 	CreateRequest(ctx context.Context, r ci.NewRequest) (ci.Request, bool, error)
 	ClaimRequest(ctx context.Context, owner string, lease time.Duration) (ci.Request, bool, error)
+	ReleaseRequests(ctx context.Context, owner string) error
 	PostponeRequest(ctx context.Context, id int64, tries int, after time.Duration, reason string) error
 	RejectRequest(ctx context.Context, id int64, tries int, reason string, messages []ci.ConfigMessage) error
 	CreateBuild(ctx context.Context, b ci.NewBuild, requestTries int) (ci.Build, error)
@@ -44,7 +45,7 @@ type Announcer interface {
 
 // Config configures an [Intake].
 type Config struct {
-	// Node names this node as the owner of claims.
+	// Node names this node as the owner of claims; no two processes that run have the same.
 	Node string
 	// DefaultQueue is the queue of jobs. Default [broker.DefaultJobQueue].
 	DefaultQueue string
@@ -105,6 +106,10 @@ func (in *Intake) Wake() { in.wake.Wake() }
 
 // Run works on requests until ctx ends. It returns nil then.
 func (in *Intake) Run(ctx context.Context) error {
+	// One process at a time has this node's name: what stands under it was left behind by one that died.
+	if err := in.store.ReleaseRequests(ctx, in.config.Node); err != nil && ctx.Err() == nil {
+		in.log.WarnContext(ctx, "requests that this node worked on before wait until their leases run out", "err", err)
+	}
 	g := run.NewGroup(ctx)
 	g.Go("wake the intake", func(ctx context.Context) error {
 		return run.Every(ctx, in.config.Poll, nil, func(context.Context) (bool, error) {

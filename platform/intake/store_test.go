@@ -163,3 +163,25 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 		t.Errorf("request = %+v", q)
 	}
 }
+
+// A node that dies and is started again goes on with its request at once.
+func TestTheSameNodeGoesOn(t *testing.T) {
+	t.Parallel()
+	s, h := openStore(t), newHeard()
+	dir := sourceWith(t, map[string]string{".travis.yml": "script: make"})
+	r, err := s.AddRepository(t.Context(), ci.NewRepository{Slug: "acme/app", SourceURL: "file://" + dir, DefaultBranch: "trunk"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, _, err := s.CreateRequest(t.Context(), ci.NewRequest{RepositoryID: r.ID, Event: ci.EventPush, Branch: "trunk"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := s.ClaimRequest(context.Background(), "b", time.Hour); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	start(t, intake.New(s, scm.New(scm.Config{Dir: t.TempDir()}), h, intake.Config{Node: "b", Poll: 10 * time.Millisecond}))
+	if q = finished(t, s, h, q); q.Result != ci.RequestApproved || q.Tries != 2 {
+		t.Errorf("request = %+v", q)
+	}
+}

@@ -138,6 +138,14 @@ func (s *Store) ClaimRequest(ctx context.Context, owner string, lease time.Durat
 	return q, ok, err
 }
 
+// ReleaseRequests ends the leases of an owner that was started again: what it worked on before can be claimed at once.
+func (s *Store) ReleaseRequests(ctx context.Context, owner string) error {
+	return s.write(ctx, "release requests", func(ctx context.Context, c conn) error {
+		_, err := c.exec(ctx, "UPDATE requests SET leased_until = $2, owner = '' WHERE state = 'pending' AND owner = $1", text(owner), at(s.Now()))
+		return err
+	})
+}
+
 func scanRepoAndID(row scanner) (v [2]int64, err error) {
 	err = row.Scan(&v[0], &v[1])
 	return v, err

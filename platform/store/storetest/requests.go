@@ -14,6 +14,7 @@ var requestTests = map[string]func(*testing.T, *node){
 	"a key makes it idempotent in its repository":  testRequestKey,
 	"all that was asked is stored":                 testRequestStored,
 	"the oldest due one is claimed by one owner":   testClaimRequest,
+	"an owner that is started again lets go":       testReleaseRequests,
 	"a crashed owner's request comes again":        testRequestLease,
 	"a postponed one comes when it is due":         testPostpone,
 	"a rejected one says why":                      testReject,
@@ -199,4 +200,16 @@ func testFilterRequests(t *testing.T, n *node) {
 			t.Errorf("%s: total %d; %s", name, total, diff)
 		}
 	}
+}
+
+func testReleaseRequests(t *testing.T, n *node) {
+	q := n.push(n.repository("acme/app").ID)
+	n.due()
+	n.ok(n.ReleaseRequests(n.ctx(), "somebody else"))
+	id, _ := n.due()
+	equal(t, "claimed from another", 0, id)
+	n.ok(n.ReleaseRequests(n.ctx(), "test"))
+	id, tries := n.due()
+	equal(t, "claimed", q.ID, id)
+	equal(t, "tries", 2, tries)
 }

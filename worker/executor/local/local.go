@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -94,7 +95,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, dirFault(dir, err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	err = flock(f)
 	if err == nil {
 		return f, nil
 	}
@@ -103,6 +104,20 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fault.Wrap(fault.Conflict, err, "Another worker runs in the work directory %s. Give each worker a directory of its own.", dir)
 	}
 	return nil, dirFault(dir, err)
+}
+
+// lockPatience is how long a lock may outlive the process that had it: a child between fork and exec holds a copy.
+const lockPatience = 2 * time.Second
+
+// flock tries for a moment.
+func flock(f *os.File) error {
+	for began := time.Now(); ; {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Since(began) > lockPatience {
+			return err
+		}
+		<-time.After(20 * time.Millisecond)
+	}
 }
 
 // Close kills what still runs, removes its files and gives the directory free. Later calls do nothing.
