@@ -56,37 +56,39 @@ func (c *Carrier) Run(ctx context.Context) error {
 		return err
 	}
 	defer c.end()
-	for tries := 1; ctx.Err() == nil; tries++ {
-		host := c.target.hosts[(tries-1)%len(c.target.hosts)]
+	failures, tries := 0, 0 // in a row; since the connection was lost
+	for n := 0; ctx.Err() == nil; n++ {
+		host := c.target.hosts[n%len(c.target.hosts)]
+		tries++
 		s, err := c.connect(ctx, host)
-		if err != nil {
-			c.away(ctx, host, tries, err)
-			_ = run.Pause(ctx, run.Backoff{}.After(tries)) // the loop looks at the context
-			continue
+		if err == nil {
+			tries = 0
+			began := time.Now()
+			err = c.hold(ctx, host, s)
+			if time.Since(began) > steady {
+				failures = 0
+			}
 		}
-		began := time.Now()
-		c.here(ctx, host, s)
-		select {
-		case <-s.gone:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			c.end() // from here on calls say that it is closed
-		}
-		c.leave(s)
-		err = s.end()
 		if ctx.Err() != nil {
 			break
 		}
-		if time.Since(began) > steady {
-			tries = 0
-		}
 		c.away(ctx, host, tries, err)
-		if tries > 0 {
-			_ = run.Pause(ctx, run.Backoff{}.After(tries))
-		}
+		failures++
+		_ = run.Pause(ctx, run.Backoff{}.After(failures)) // the loop looks at the context
 	}
 	return nil
+}
+
+// hold lets the session be used until it is lost or ctx ends, and returns why it was lost.
+func (c *Carrier) hold(ctx context.Context, host string, s *session) error {
+	c.here(ctx, host, s)
+	select {
+	case <-s.gone:
+	case <-ctx.Done():
+		c.end() // from here on calls say that it is closed
+	}
+	c.leave(s)
+	return s.end()
 }
 
 func (c *Carrier) begin() error {

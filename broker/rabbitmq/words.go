@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -19,6 +20,11 @@ func words(host string, err error) string {
 	at := "RabbitMQ at " + host + " "
 	if e, ok := errors.AsType[*amqp091.Error](err); ok && e.Server {
 		return at + "says: " + e.Reason
+	} else if ok && e.Code == amqp091.FrameError { // the driver keeps only the text of what went wrong
+		if strings.Contains(e.Reason, os.ErrDeadlineExceeded.Error()) {
+			return at + "does not answer."
+		}
+		return at + "closed the connection."
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return at + "shows a certificate that is not trusted: " + certificateWords(err)

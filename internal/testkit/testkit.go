@@ -78,18 +78,32 @@ func AMQP(tb testing.TB) string {
 		tb.Fatalf("%s is not a URL", servers.EnvAMQP)
 	}
 	name := unique()
-	manage := func(method, path, body string) {
+	manage := func(method, path, body string) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
 		defer cancel()
-		if _, err := servers.Manage(ctx, management, method, path, body); err != nil {
-			tb.Errorf("virtual host %s: %v", name, err)
-		}
+		_, err := servers.Manage(ctx, management, method, path, body)
+		return err
 	}
-	manage(http.MethodPut, "/api/vhosts/"+name, "{}")
-	tb.Cleanup(func() { manage(http.MethodDelete, "/api/vhosts/"+name, "") })
-	manage(http.MethodPut, "/api/permissions/"+name+"/"+url.PathEscape(u.User.Username()), `{"configure":".*","write":".*","read":".*"}`)
+	if err := manage(http.MethodPut, "/api/vhosts/"+name, "{}"); err != nil {
+		tb.Fatalf("make a virtual host: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := manage(http.MethodDelete, "/api/vhosts/"+name, ""); err != nil {
+			tb.Errorf("delete a virtual host: %v", err)
+		}
+	})
+	all := `{"configure":".*","write":".*","read":".*"}`
+	if err := manage(http.MethodPut, "/api/permissions/"+name+"/"+url.PathEscape(u.User.Username()), all); err != nil {
+		tb.Fatalf("open a virtual host: %v", err)
+	}
 	u.Path = "/" + name
 	return u.String()
+}
+
+// RabbitMQManagement returns the address of the management API of RabbitMQ, with user and password.
+func RabbitMQManagement(tb testing.TB) string {
+	tb.Helper()
+	return address(tb, servers.EnvManagement)
 }
 
 // Chromium returns the path of the browser.

@@ -3,6 +3,7 @@ package servers
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -34,17 +35,19 @@ func lookup(program string, patterns ...string) (string, error) {
 	return "", fmt.Errorf("%s: %w", program, ErrNotInstalled)
 }
 
-// freePort returns a port of the loopback address that nobody listens on now.
+// freePort returns a port of the loopback address that nobody listens on now. It is below the range from which the system
+// takes ports for outgoing connections, so that it is still free when a server that was stopped starts again.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+	const first, last, tries = 12_000, 32_000, 100
+	var err error
+	for range tries {
+		port := first + rand.IntN(last-first) //nolint:gosec // not a secret
+		var l net.Listener
+		if l, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
+			return port, l.Close()
+		}
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	return port, nil
+	return 0, fmt.Errorf("find a free port: %w", err)
 }
 
 // account is who the servers run as: nobody when this process is root (PostgreSQL refuses root), else the same user.

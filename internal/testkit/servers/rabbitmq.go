@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -126,6 +127,18 @@ func (r *RabbitMQ) answers(ctx context.Context) error {
 	}
 	if !strings.Contains(body, `"ok"`) {
 		return fmt.Errorf("virtual host %s is not up: %s", brokerVhost, body)
+	}
+	return nil
+}
+
+// Control runs rabbitmqctl on the node.
+func (r *RabbitMQ) Control(ctx context.Context, args ...string) error {
+	program := filepath.Join(filepath.Dir(r.argv[0]), "rabbitmqctl")
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env = r.dir, append(environ(r.dir), r.env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: r.who, Pdeathsig: syscall.SIGKILL}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("rabbitmqctl %s: %w: %s", args[0], err, out)
 	}
 	return nil
 }

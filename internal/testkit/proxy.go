@@ -1,0 +1,141 @@
+package testkit
+
+import (
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+)
+
+// Proxy stands between a client and a server, for faults of the network.
+type Proxy struct {
+	target   string
+	listener net.Listener
+	wg       sync.WaitGroup
+
+	mu    sync.Mutex
+	pairs map[*pair]struct{}
+}
+
+// pair is one connection through the proxy.
+type pair struct {
+	near, far net.Conn
+	mu        sync.Mutex
+	frozen    chan struct{} // nil while bytes flow; closed when the pair ends
+}
+
+// NewProxy returns a proxy before the server that the URL names, and the URL with the proxy in the server's place.
+func NewProxy(tb testing.TB, server string) (*Proxy, string) {
+	tb.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		tb.Fatal("the server's address is not a URL")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p := &Proxy{target: u.Host, listener: l, pairs: map[*pair]struct{}{}}
+	p.wg.Go(p.accept)
+	tb.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			tb.Error(err)
+		}
+		p.Cut()
+		p.wg.Wait()
+	})
+	u.Host = l.Addr().String()
+	return p, u.String()
+}
+
+// Cut closes all connections.
+func (p *Proxy) Cut() {
+	for _, c := range p.all() {
+		c.close()
+	}
+}
+
+// Freeze makes the present connections hang for good: neither side hears anything, also not of an end. New ones work.
+func (p *Proxy) Freeze() {
+	for _, c := range p.all() {
+		c.mu.Lock()
+		if c.frozen == nil {
+			c.frozen = make(chan struct{})
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (p *Proxy) all() []*pair {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]*pair, 0, len(p.pairs))
+	for c := range p.pairs {
+		list = append(list, c)
+	}
+	return list
+}
+
+func (p *Proxy) accept() {
+	for {
+		near, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		far, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = near.Close()
+			continue
+		}
+		c := &pair{near: near, far: far}
+		p.mu.Lock()
+		p.pairs[c] = struct{}{}
+		p.mu.Unlock()
+		var both sync.WaitGroup
+		both.Go(func() { c.pump(far, near) })
+		both.Go(func() { c.pump(near, far) })
+		p.wg.Go(func() {
+			both.Wait()
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			delete(p.pairs, c)
+		})
+	}
+}
+
+// pump moves bytes one way until an end of either side, which it tells the other unless the pair is frozen.
+func (c *pair) pump(to, from net.Conn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		c.mu.Lock()
+		frozen := c.frozen
+		c.mu.Unlock()
+		if frozen != nil {
+			<-frozen
+			return
+		}
+		if err == nil {
+			_, err = to.Write(buffer[:n])
+		}
+		if err != nil {
+			c.close()
+			return
+		}
+	}
+}
+
+func (c *pair) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.frozen == nil {
+		c.frozen = make(chan struct{})
+	}
+	select {
+	case <-c.frozen:
+	default:
+		close(c.frozen)
+	}
+	_ = c.near.Close()
+	_ = c.far.Close()
+}
