@@ -11,9 +11,6 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 )
 
-// manyBuilds is how many builds the benchmarks have; half of them in one repository, the rest in 200 more.
-const manyBuilds = 100_000
-
 // seedMany fills the tables by SQL: two jobs a build, all passed, and then as many jobs that wait.
 const seedMany = `
 INSERT INTO users (id, login, login_key, name, email, admin, password_hash, created_at) VALUES (1, 'ines', 'ines', '', '', FALSE, '', $now);

@@ -99,7 +99,7 @@ func (s *server) buildPage(c *gin.Context, u ci.User, repo ci.Repository, at pla
 	}
 	now := s.Now()
 	m := buildModel{Build: b, Href: buildHref(repo.Slug, b.Number), State: string(b.State), Sum: jobsWords(b), SHA: short(b.Commit.SHA), By: asker(b),
-		Length: lengthOf(b.StartedAt, b.FinishedAt, now), When: momentOf(lastMoved(b), now), Messages: messagesOf(b.Messages), Name: fmt.Sprintf("Build #%d", b.Number)}
+		Length: lengthOf(b.StartedAt, b.FinishedAt, now), When: momentOf(lastMoved(b), now), Messages: messagesOf(concerns(b.Messages)), Name: fmt.Sprintf("Build #%d", b.Number)}
 	queues, err := s.Store.Queues(ctx)
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ func (s *server) requestsPage(c *gin.Context, u ci.User, repo ci.Repository, _ p
 
 func (s *server) requestRow(c *gin.Context, repo ci.Repository, r ci.Request) (requestRow, error) {
 	now := s.Now()
-	row := requestRow{ID: r.ID, State: string(ci.RequestPending), What: askedFor(r), By: r.CreatedByLogin, Reason: r.Reason, Tries: r.Tries, Messages: messagesOf(r.Messages), When: momentOf(r.Created, now)}
+	row := requestRow{ID: r.ID, State: string(ci.RequestPending), What: askedFor(r), By: r.CreatedByLogin, Reason: r.Reason, Tries: r.Tries, Messages: messagesOf(concerns(r.Messages)), When: momentOf(r.Created, now)}
 	if r.State == ci.RequestFinished {
 		row.State = string(r.Result)
 	}
@@ -125,11 +125,11 @@ func askedFor(r ci.Request) string {
 	case r.SHA != "":
 		return short(r.SHA)
 	case r.Tag != "":
-		return "tag " + r.Tag
+		return "Tag " + r.Tag
 	case r.Branch != "":
-		return "branch " + r.Branch
+		return "Branch " + r.Branch
 	}
-	return "the default branch"
+	return "The default branch"
 }
 
 // message is what the build language says about a configuration.
@@ -150,6 +150,17 @@ func messagesOf(list []ci.ConfigMessage) []message {
 			x.Class, x.Icon = "water", "info"
 		}
 		out = append(out, x)
+	}
+	return out
+}
+
+// concerns leaves out what is for information only: it stands at its line in the configuration as used.
+func concerns(list []ci.ConfigMessage) []ci.ConfigMessage {
+	var out []ci.ConfigMessage
+	for _, m := range list {
+		if m.Level != "info" {
+			out = append(out, m)
+		}
 	}
 	return out
 }
