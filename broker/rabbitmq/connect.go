@@ -64,7 +64,8 @@ func (c *Carrier) link(ctx context.Context, host, use string) (*link, error) {
 	l := &link{raw: raw}
 	l.conn, err = c.open(ctx, raw, host, use)
 	if err != nil {
-		return nil, errors.Join(err, raw.Close())
+		_ = raw.Close() // it was of no use
+		return nil, errors.Join(ctx.Err(), err)
 	}
 	return l, nil
 }

@@ -18,9 +18,14 @@ import (
 // the network's know the password.
 func words(host string, err error) string {
 	at := "RabbitMQ at " + host + " "
-	if e, ok := errors.AsType[*amqp091.Error](err); ok && e.Server {
+	e, ok := errors.AsType[*amqp091.Error](err)
+	if ok && e.Server {
 		return at + "says: " + e.Reason
-	} else if ok && e.Code == amqp091.FrameError { // the driver keeps only the text of what went wrong
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return at + "does not answer."
+	}
+	if ok && e.Code == amqp091.FrameError { // the driver keeps only the text of what went wrong
 		if strings.Contains(e.Reason, os.ErrDeadlineExceeded.Error()) {
 			return at + "does not answer."
 		}
@@ -39,14 +44,14 @@ func words(host string, err error) string {
 		return at + "refuses the virtual host: it does not exist, or the user may not use it."
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return at + "does not take connections: nothing listens there."
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+	case errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err):
 		return at + "does not answer."
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, errLost):
 		return at + "closed the connection."
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return at + "does not speak TLS on this port; its TLS port is usually 5671."
 	case err == nil:
-		return "The connection to " + "RabbitMQ at " + host + " ended."
+		return "The connection to RabbitMQ at " + host + " ended."
 	}
 	return at + "cannot be used: " + err.Error()
 }
