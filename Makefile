@@ -7,8 +7,9 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 TESTRUN := .cache/testrun
 PACKAGES ?= ./...
+FUZZTIME ?= 30s
 
-.PHONY: run build test with-servers lint clean help
+.PHONY: run build test with-servers lint seeds screenshots verify clean help
 
 run: build ## build, then start a trial with a sample repository
 	./headrace up --demo
@@ -26,6 +27,20 @@ lint: ## formatting, go vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+seeds: ## which features of the first documents are held by a test
+	@go run ./internal/testkit/cmd/seeds
+
+screenshots: $(TESTRUN) ## pictures of every page at 1280 and 390 px, light and dark, in .cache/screenshots
+	@mkdir -p .cache/screenshots
+	HEADRACE_SCREENSHOTS=$(CURDIR)/.cache/screenshots go test ./platform/web/webtest ./dashboard -run Screenshots -count=1
+	HEADRACE_SHOTS=$(CURDIR)/.cache/screenshots go test ./internal/e2e -run 'TestBrowser$$' -count=1
+
+verify: lint test ## the long form: also more kills, and every fuzzer for FUZZTIME (30s)
+	HEADRACE_VERIFY=1 $(TESTRUN) -- go test ./internal/e2e -run 'TestKill' -count=1 -v -timeout 40m
+	@for target in $$(git grep -hoE '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go' | sed 's/func //' | sort -u); do \
+	  for package in $$(git grep -lE "^func $$target\(" -- '*_test.go' | xargs -n 1 dirname | sort -u); do \
+	    echo "$$package $$target"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; done; done
 
 clean: ## remove what was built
 	rm -rf headrace dist .cache

@@ -14,7 +14,12 @@ import (
 )
 
 // kills is how often a kill test ends a process without warning.
-const kills = 20
+func kills() int {
+	if os.Getenv("HEADRACE_VERIFY") == "1" {
+		return 100
+	}
+	return 20
+}
 
 // linesPerJob is what each job of a kill test prints, numbered, so that a missing or doubled byte shows.
 const linesPerJob = 60
@@ -52,7 +57,7 @@ func killUnderLoad(t *testing.T, s shape, victims []*process, seed uint64) {
 	for range 2 {
 		wg.Go(func() { load.run(ctx) })
 	}
-	for range kills {
+	for range kills() {
 		pause(t, time.Duration(200+random.IntN(900))*time.Millisecond)
 		victim := victims[random.IntN(len(victims))]
 		victim.kill()
@@ -148,7 +153,7 @@ func (l *load) check(t *testing.T, api platformAPI) {
 		}
 		checkLog(t, api, b.Jobs[0])
 	}
-	t.Logf("%d requests accepted, %d builds, %d processes killed", len(l.accepted), len(builds), kills)
+	t.Logf("%d requests accepted, %d builds, %d processes killed", len(l.accepted), len(builds), kills())
 }
 
 func checkLog(t *testing.T, api platformAPI, j job) {

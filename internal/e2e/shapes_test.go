@@ -15,6 +15,7 @@ type shape struct {
 	// nodes are the processes that serve the API, workers those that run jobs; in the trial they are one and the same.
 	nodes, workers []*process
 	apis           []platformAPI
+	amqp           string // the variable by which a worker finds RabbitMQ
 }
 
 // api is the API of the first node.
@@ -56,7 +57,7 @@ func standard(t *testing.T, nodes, workers int, env ...string) shape {
 		"HEADRACE_AMQP_URL=" + testkit.AMQP(t),
 	}
 	env = append(servers, env...)
-	var s shape
+	s := shape{amqp: servers[2]}
 	token := ""
 	for i := range nodes {
 		dir := filepath.Join(t.TempDir(), "node")
@@ -76,7 +77,7 @@ func standard(t *testing.T, nodes, workers int, env ...string) shape {
 		s.apis = append(s.apis, platformAPI{url: "http://" + ui, token: token})
 	}
 	for i := range workers {
-		s.workers = append(s.workers, start(t, "headrace worker", []string{servers[2], "HEADRACE_DATA_DIR=" + filepath.Join(t.TempDir(), "worker"), "HEADRACE_POOL_SIZE=2", "HEADRACE_WORKER_NAME=mill-" + string(rune('1'+i))}, "worker"))
+		s.workers = append(s.workers, start(t, "headrace worker", []string{s.amqp, "HEADRACE_DATA_DIR=" + filepath.Join(t.TempDir(), "worker"), "HEADRACE_POOL_SIZE=2", "HEADRACE_WORKER_NAME=mill-" + string(rune('1'+i))}, "worker"))
 	}
 	return s
 }
