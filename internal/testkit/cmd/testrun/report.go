@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 )
 
-const module = "github.com/headrace/headrace/"
+const module = "github.com/headrace/headrace"
 
 // event is one line of `go test -json`.
 type event struct {
@@ -32,7 +32,8 @@ type testcase struct {
 
 // suite is a package.
 type suite struct {
-	name    string
+	path    string // of the package
+	name    string // the path inside the module
 	status  string
 	seconds float64
 	output  []string // of the package itself
@@ -91,7 +92,10 @@ func (r *report) take(e event) {
 	}
 	s := r.suites[e.Package]
 	if s == nil {
-		s = &suite{name: strings.TrimPrefix(e.Package, module), cases: map[string]*testcase{}}
+		s = &suite{path: e.Package, name: strings.TrimPrefix(strings.TrimPrefix(e.Package, module), "/"), cases: map[string]*testcase{}}
+		if s.name == "" {
+			s.name = "headrace"
+		}
 		r.suites[e.Package] = s
 		r.order = append(r.order, s)
 	}
@@ -183,12 +187,20 @@ func (r *report) print() counts {
 			continue
 		}
 		total.add(n)
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%.1f\n", s.name, n.passed+n.failed+n.skipped, n.failed, n.skipped, s.seconds)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%s\n", s.name, n.passed+n.failed+n.skipped, n.failed, n.skipped, s.took())
 	}
 	table.Flush()
 	r.printSkipped()
 	fmt.Fprintf(r.out, "\n%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
 	return total
+}
+
+// took is the time in seconds, or that go test repeats an earlier result of the same code.
+func (s *suite) took() string {
+	if strings.Contains(strings.Join(s.output, ""), "(cached)") {
+		return "cached"
+	}
+	return fmt.Sprintf("%.1f", s.seconds)
 }
 
 func (r *report) printSkipped() {
@@ -230,7 +242,7 @@ func (r *report) printFailures(s *suite) {
 		}
 	}
 	if !shown {
-		built := r.builds[module+s.name]
+		built := r.builds[s.path]
 		fmt.Fprintf(r.out, "\nFAILED %s\n%s%s", s.name, strings.Join(built, ""), strings.Join(s.output, ""))
 	}
 }

@@ -70,6 +70,14 @@ func TestReport(t *testing.T) {
 			shows: []string{"FAILED a TestA\npanic: timed out\n"},
 		},
 		{
+			name: "a repeated result is called so",
+			events: `{"Action":"pass",` + pkg + `a","Test":"TestA"}
+{"Action":"output",` + pkg + `a","Output":"ok  \tgithub.com/headrace/headrace/a\t(cached)\n"}
+{"Action":"pass",` + pkg + `a"}`,
+			want:  counts{passed: 1},
+			shows: []string{"a      1      0       0        cached\n"},
+		},
+		{
 			name:   "a package without tests is no suite",
 			events: `{"Action":"skip",` + pkg + `a"}`,
 			hides:  []string{"\na "},
