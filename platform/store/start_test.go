@@ -87,7 +87,7 @@ func TestDeleteRepository_leavesNoRow(t *testing.T) {
 	}
 	for table, n := range count() {
 		switch table {
-		case "users", "queues", "workers", "hearing":
+		case "users", "queues", "workers", "hearing", "dead_letters":
 		default:
 			if n != 0 {
 				t.Errorf("table %s has %d rows left", table, n)
@@ -123,6 +123,7 @@ func liveThrough(t *testing.T, s *store.Store) ci.Repository {
 	check(err)
 	_, err = s.AppendLog(ctx, []ci.LogPart{{JobID: run.JobID, Attempt: 1, Run: "r", Source: ci.LogWorker, Content: []byte("x")}})
 	check(err)
+	check(s.AddDeadLetter(ctx, ci.DeadLetter{Queue: "q"}))
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
