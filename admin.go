@@ -13,8 +13,9 @@ import (
 )
 
 type adminCommands struct {
-	CreateToken   createTokenCommand   `cmd:"" help:"Make an API token; it is printed as the last line."`
-	ResetPassword resetPasswordCommand `cmd:"" help:"Give a user a new password and end the user's sessions."`
+	CreateToken      createTokenCommand      `cmd:"" help:"Make an API token; it is printed as the last line."`
+	RabbitMQPassword rabbitMQPasswordCommand `cmd:"" name:"rabbitmq-password" help:"Show what workers need: the password of RabbitMQ, or the token for build scripts."`
+	ResetPassword    resetPasswordCommand    `cmd:"" help:"Give a user a new password and end the user's sessions."`
 }
 
 // adminFlags find the node whose database an admin command works on.

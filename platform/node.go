@@ -121,6 +121,7 @@ func (n *Node) wireDoors() error {
 	var err error
 	n.programs, err = api.New(api.Deps{
 		Store: n.store, Intake: n.intake, Dispatcher: n.dispatch, Live: n.live, Who: auth.Who, Ready: n.readiness, Lint: lint,
+		Scripts: scripts{n.store},
 	}, api.Config{Version: n.options.Version, Node: n.settings.NodeName, Closing: n.closing.Done(), Log: n.log})
 	if err != nil {
 		return err

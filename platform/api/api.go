@@ -85,7 +85,7 @@ func Wants(r *http.Request) bool {
 			return true
 		}
 	}
-	return p == "/healthz" || p == "/readyz" || p == "/metrics" || speaksV3(r)
+	return slices.Contains(scriptPaths(), p) || p == "/healthz" || p == "/readyz" || p == "/metrics" || speaksV3(r)
 }
 
 // speaksV3 reports whether the headers ask for version 3.

@@ -7,7 +7,7 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 )
 
-// Deps is what the API needs. All but Lint and Cluster are required.
+// Deps is what the API needs. All but Lint, Cluster and Scripts are required.
 type Deps struct {
 	Store      Store
 	Intake     Intake
@@ -21,6 +21,8 @@ type Deps struct {
 	Lint func(ctx context.Context, text []byte) []ci.ConfigMessage
 	// Cluster says who the nodes are. Nil: this one alone.
 	Cluster func(context.Context) Cluster
+	// Scripts makes build scripts for foreign workers. Nil: there is no such route.
+	Scripts Scripts
 }
 
 func (d Deps) validate() error {

@@ -17,12 +17,18 @@ var openAPI []byte
 // publicPaths are the addresses that need no sign-in, and the only ones.
 func publicPaths() []string { return []string{"/api/v1/ping", "/healthz", "/readyz", "/metrics"} }
 
-// mountSystem adds what needs no sign-in.
+// mountSystem adds what needs no sign-in of a user.
 func (a *API) mountSystem(e *gin.Engine) {
 	handlers := []gin.HandlerFunc{a.ping, a.healthz, a.readyz, gin.WrapH(promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))}
 	for i, path := range publicPaths() {
 		e.GET(path, handlers[i])
 		e.HEAD(path, handlers[i])
+	}
+	if a.Scripts == nil {
+		return
+	}
+	for _, path := range scriptPaths() {
+		e.POST(path, a.script)
 	}
 }
 
