@@ -32,7 +32,7 @@ func health(h platform.Health) dashboard.Health {
 func databasePart(h platform.Health) dashboard.Part {
 	p := dashboard.Part{Name: "PostgreSQL", Status: dashboard.OK, Value: milliseconds(h.Database.Took), Note: "one round trip", Blocks: true}
 	if h.Embedded.Database {
-		p.Name, p.Note = "Database", "SQLite in the data directory"
+		p.Name, p.Value, p.Note = "Database", "SQLite", "in the data directory"
 	}
 	if h.Database.Err != nil {
 		p.Status, p.Value, p.Note = dashboard.Failed, "away", ""
@@ -44,7 +44,7 @@ func databasePart(h platform.Health) dashboard.Part {
 func coordinatorPart(h platform.Health) dashboard.Part {
 	p := dashboard.Part{Name: "Redis", Status: dashboard.OK, Value: "connected", Note: "wakes the nodes"}
 	if h.Embedded.Coordinator {
-		p.Name, p.Value, p.Note = "Coordination", "in the process", "enough for one node"
+		p.Name, p.Value, p.Note = "Coordination", "Built in", "enough for one node"
 	}
 	if !h.Coordinator.Connected {
 		p.Status, p.Value, p.Note = dashboard.Warning, "away", h.Coordinator.LastError
@@ -56,7 +56,7 @@ func coordinatorPart(h platform.Health) dashboard.Part {
 func brokerPart(h platform.Health) dashboard.Part {
 	p := dashboard.Part{Name: "RabbitMQ", Status: dashboard.OK, Value: "connected", Note: "carries jobs and reports", Blocks: true}
 	if h.Embedded.Broker {
-		p.Name, p.Value, p.Note = "Broker", "in the process", "for the worker beside it"
+		p.Name, p.Value, p.Note = "Broker", "Built in", "for the worker beside it"
 	}
 	switch {
 	case !h.Broker.Connected:

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/travisyml"
@@ -54,6 +58,9 @@ func (c lintCommand) Run(t terminal) error {
 	}
 	result := lintResult{File: c.File, Messages: plan.Messages, Skip: plan.Skip, Jobs: []lintJob{}}
 	for i, j := range plan.Jobs {
+		if j.Name == "" {
+			j.Name = distinction(j.Config, plan.Jobs)
+		}
 		result.Jobs = append(result.Jobs, lintJob{Number: i + 1, Name: j.Name, Stage: j.Stage, AllowFailure: j.AllowFailure, Config: j.Config})
 	}
 	if c.JSON {
@@ -70,6 +77,61 @@ func (c lintCommand) Run(t terminal) error {
 		}
 	}
 	return nil
+}
+
+// distinction names a job without a name by what it has and not every other job has: versions, systems, variables.
+func distinction(config json.RawMessage, all []travisyml.Job) string {
+	common := map[string]int{}
+	for _, j := range all {
+		for key, value := range fields(j.Config) {
+			common[key+"="+value]++
+		}
+	}
+	own := fields(config)
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(own)) {
+		switch {
+		case common[key+"="+own[key]] == len(all):
+		case key == "env":
+			parts = append(parts, own[key])
+		default:
+			parts = append(parts, key+" "+own[key])
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// fields are the values of a job's configuration that fit into a name.
+func fields(config json.RawMessage) map[string]string {
+	var raw map[string]json.RawMessage
+	if json.Unmarshal(config, &raw) != nil {
+		return nil
+	}
+	short := map[string]string{}
+	for key, value := range raw {
+		var text string
+		var variables []map[string]any
+		switch {
+		case key == "stage" || key == "name":
+		case json.Unmarshal(value, &text) == nil:
+			short[key] = text
+		case key == "env" && json.Unmarshal(value, &variables) == nil:
+			short[key] = pairs(variables)
+		}
+	}
+	return short
+}
+
+func pairs(variables []map[string]any) string {
+	var parts []string
+	for _, v := range variables {
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if name != "secure" {
+				parts = append(parts, fmt.Sprintf("%s=%v", name, v[name]))
+			}
+		}
+	}
+	return strings.Join(parts, " ")
 }
 
 func (c lintCommand) read(t terminal) ([]byte, error) {

@@ -231,3 +231,39 @@ func eightTabs(b tab, url string) []tab {
 	}
 	return tabs
 }
+
+// TestBrowser_sample looks at what somebody sees first: the sample of --demo, and the dashboard.
+func TestBrowser_sample(t *testing.T) {
+	t.Parallel()
+	dashboard := freeAddress(t)
+	ui := freeAddress(t)
+	dir := t.TempDir()
+	start(t, "headrace up --demo", []string{"HEADRACE_ADMIN_PASSWORD=a long enough password"}, "up", "--data-dir", dir, "--http", ui, "--dashboard", dashboard, "--demo")
+	url := "http://" + ui
+	ready(t, url)
+	b := openBrowser(t)
+	b.visit(url + "/r/demo/hello/builds/1")
+	b.fill("login", "admin", "password", "a long enough password")
+	for _, words := range []string{"Passed", "Dig the channel", "test", "package", "Not yet in service", "allowed to fail"} {
+		b.says(words)
+	}
+	b.shoot("sample-build")
+	b.visit(url + "/r/demo/hello/jobs/1.1")
+	b.says("The wheel turns.")
+	if text := b.text(); strings.Contains(text, "turning [#                   ]") || strings.Contains(text, "travis_fold") {
+		t.Errorf("the page shows what a terminal would have overwritten, or markers:\n%s", text)
+	}
+	b.shoot("sample-job")
+	b.visit(url + "/r/demo/hello/jobs/1.3")
+	b.says("The turbine has no water yet.")
+	b.shoot("sample-job-failed")
+	b.visit(url + "/")
+	b.says("hello")
+	b.shoot("sample-home")
+	b.visit("http://" + dashboard + "/")
+	b.fill("password", "not the password")
+	b.says("password")
+	b.fill("password", "a long enough password")
+	b.says("Builds are flowing.")
+	b.shoot("sample-dashboard")
+}
