@@ -77,6 +77,8 @@ type job struct {
 	Number       string `json:"number"`
 	State        string `json:"state"`
 	AllowFailure bool   `json:"allow_failure"`
+	Attempt      int    `json:"attempt"`
+	Worker       string `json:"worker"` // name
 }
 
 type request struct {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,28 +59,48 @@ func standard(t *testing.T, nodes, workers int, env ...string) shape {
 	}
 	env = append(servers, env...)
 	s := shape{amqp: servers[2]}
-	token := ""
 	for i := range nodes {
-		dir := filepath.Join(t.TempDir(), "node")
-		ui := freeAddress(t)
-		own := append([]string{"HEADRACE_DATA_DIR=" + dir, "HEADRACE_LISTEN_HTTP=" + ui, "HEADRACE_LISTEN_HTTPS=", "HEADRACE_LISTEN_DASHBOARD=" + freeAddress(t), "HEADRACE_HA_NODE_NAME=node-" + string(rune('a'+i))}, env...)
-		p := start(t, "headrace platform "+ui, own, "platform")
-		ready(t, "http://"+ui)
-		if token == "" {
-			out, code := command(t, own, "admin", "create-token")
-			if code != 0 {
-				t.Fatalf("create-token: %s", out)
-			}
-			lines := strings.Split(strings.TrimSpace(out), "\n")
-			token = lines[len(lines)-1]
-		}
-		s.nodes = append(s.nodes, p)
-		s.apis = append(s.apis, platformAPI{url: "http://" + ui, token: token})
+		s.addNode(t, "node-"+string(rune('a'+i)), env)
 	}
 	for i := range workers {
-		s.workers = append(s.workers, start(t, "headrace worker", []string{s.amqp, "HEADRACE_DATA_DIR=" + filepath.Join(t.TempDir(), "worker"), "HEADRACE_POOL_SIZE=2", "HEADRACE_WORKER_NAME=mill-" + string(rune('1'+i))}, "worker"))
+		s.addWorker(t, "mill-"+string(rune('1'+i)), 2)
 	}
 	return s
+}
+
+// addNode starts a platform node with the servers that env names.
+func (s *shape) addNode(t *testing.T, name string, env []string) {
+	t.Helper()
+	ui := freeAddress(t)
+	own := append([]string{
+		"HEADRACE_DATA_DIR=" + filepath.Join(t.TempDir(), "node"), "HEADRACE_LISTEN_HTTP=" + ui, "HEADRACE_LISTEN_HTTPS=",
+		"HEADRACE_LISTEN_DASHBOARD=" + freeAddress(t), "HEADRACE_HA_NODE_NAME=" + name,
+	}, env...)
+	p := start(t, "headrace platform "+ui, own, "platform")
+	ready(t, "http://"+ui)
+	token := ""
+	if len(s.apis) > 0 {
+		token = s.apis[0].token
+	} else {
+		out, code := command(t, own, "admin", "create-token")
+		if code != 0 {
+			t.Fatalf("create-token: %s", out)
+		}
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		token = lines[len(lines)-1]
+	}
+	s.nodes = append(s.nodes, p)
+	s.apis = append(s.apis, platformAPI{url: "http://" + ui, token: token})
+}
+
+// addWorker starts a worker that runs so many jobs at a time.
+func (s *shape) addWorker(t *testing.T, name string, slots int) *process {
+	t.Helper()
+	p := start(t, "headrace worker "+name, []string{
+		s.amqp, "HEADRACE_DATA_DIR=" + filepath.Join(t.TempDir(), "worker"), fmt.Sprintf("HEADRACE_POOL_SIZE=%d", slots), "HEADRACE_WORKER_NAME=" + name,
+	}, "worker")
+	s.workers = append(s.workers, p)
+	return p
 }
 
 // everyShape runs a test on the trial and on the real servers.
