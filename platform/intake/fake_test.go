@@ -32,6 +32,7 @@ type fakeStore struct {
 	settled    chan int64 // gets the id of each request that was postponed, rejected or built
 	createErr  error
 	keys       map[string]ci.Request
+	renewErr   error
 }
 
 func newFakeStore() *fakeStore {
@@ -89,6 +90,8 @@ func (s *fakeStore) CreateRequest(_ context.Context, n ci.NewRequest) (ci.Reques
 	s.pending = append(s.pending, q)
 	return q, true, nil
 }
+
+func (s *fakeStore) RenewRequest(context.Context, int64, int, time.Duration) error { return s.renewErr }
 
 func (s *fakeStore) ReleaseRequests(context.Context, string) error { return nil }
 

@@ -26,6 +26,7 @@ type Store interface {
 	CreateRequest(ctx context.Context, r ci.NewRequest) (ci.Request, bool, error)
 	ClaimRequest(ctx context.Context, owner string, lease time.Duration) (ci.Request, bool, error)
 	ReleaseRequests(ctx context.Context, owner string) error
+	RenewRequest(ctx context.Context, id int64, tries int, lease time.Duration) error
 	PostponeRequest(ctx context.Context, id int64, tries int, after time.Duration, reason string) error
 	RejectRequest(ctx context.Context, id int64, tries int, reason string, messages []ci.ConfigMessage) error
 	CreateBuild(ctx context.Context, b ci.NewBuild, requestTries int) (ci.Build, error)
@@ -53,8 +54,10 @@ type Config struct {
 	Limits travisyml.Limits
 	// Parallel is how many requests are worked on at a time. Default 4.
 	Parallel int
-	// Lease is how long a claimed request belongs to this node; work on it ends a little earlier. Default 60 s.
+	// Lease is how long a claimed request belongs to this node without being renewed. Default 60 s.
 	Lease time.Duration
+	// Work bounds the work on a request. Default 15 min.
+	Work time.Duration
 	// Poll is how often requests are sought without being woken. Default 1 s.
 	Poll time.Duration
 	// Pauses are waited after the first, second, … failed try. Default 1 s, 5 s, 30 s, 2 min.
@@ -72,6 +75,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Lease <= 0 {
 		c.Lease = time.Minute
+	}
+	if c.Work <= 0 {
+		c.Work = 15 * time.Minute
 	}
 	if c.Poll <= 0 {
 		c.Poll = time.Second

@@ -226,7 +226,7 @@ func TestPanicIsTrouble(t *testing.T) {
 	}
 }
 
-func TestLeaseBoundsTheWork(t *testing.T) {
+func TestWorkIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newFakeStore()
 	s.add(ci.Request{ID: 1})
@@ -234,10 +234,37 @@ func TestLeaseBoundsTheWork(t *testing.T) {
 		<-ctx.Done()
 		return ci.Commit{}, ctx.Err()
 	}}
-	start(t, intake.New(s, g, newHeard(), intake.Config{Lease: 50 * time.Millisecond}))
+	start(t, intake.New(s, g, newHeard(), intake.Config{Work: 45 * time.Millisecond}))
 	<-s.settled
 	if got := s.result(1); len(got.postponed) != 1 || !strings.Contains(got.reason, "took longer than 45ms") {
 		t.Errorf("postponed %v for %q", got.postponed, got.reason)
+	}
+}
+
+// Who loses the lease stops at once and stores nothing.
+func TestLostLeaseEndsTheWork(t *testing.T) {
+	t.Parallel()
+	s := newFakeStore()
+	s.renewErr = fault.New(fault.Conflict, "elsewhere")
+	s.add(ci.Request{ID: 1})
+	ended := make(chan struct{})
+	g := &fakeGit{ResolveFunc: func(ctx context.Context, _ ci.Repository, _ ci.Request) (ci.Commit, error) {
+		<-ctx.Done()
+		close(ended)
+		return ci.Commit{}, ctx.Err()
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- intake.New(s, g, newHeard(), intake.Config{Lease: 30 * time.Millisecond}).Run(ctx) }()
+	<-ended
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	select {
+	case <-s.settled:
+		t.Errorf("stored %+v", s.result(1))
+	default:
 	}
 }
 

@@ -19,14 +19,21 @@ type outcome struct {
 // handle works on a claimed request and stores where that led.
 func (in *Intake) handle(ctx context.Context, q ci.Request) {
 	var got outcome
-	inner, cancel := context.WithTimeout(ctx, in.config.Lease*9/10)
+	inner, cancel := context.WithTimeout(ctx, in.config.Work)
 	defer cancel()
+	hold := run.NewGroup(inner)
+	hold.Go("renew the lease", func(ctx context.Context) error { return in.renew(ctx, q) })
 	err := run.Guard(func() (err error) {
-		got, err = in.turn(inner, q)
+		got, err = in.turn(hold.Context(), q)
 		return err
 	})
-	if err != nil && inner.Err() != nil && ctx.Err() == nil {
-		err = fault.Wrap(fault.Unavailable, err, "Reading the repository took longer than %s.", in.config.Lease*9/10)
+	hold.Stop()
+	switch lost := hold.Wait(); {
+	case err == nil:
+	case lost != nil:
+		err = errors.Join(lost, err)
+	case inner.Err() != nil && ctx.Err() == nil:
+		err = fault.Wrap(fault.Unavailable, err, "Reading the repository took longer than %s.", in.config.Work)
 	}
 	log := in.log.With("request_id", q.ID, "try", q.Tries)
 	switch {
@@ -41,6 +48,23 @@ func (in *Intake) handle(ctx context.Context, q ci.Request) {
 	}
 	if err := in.giveUp(ctx, q, err, got.messages); err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound) {
 		log.WarnContext(ctx, "the outcome of a request could not be stored; it is worked on again when its lease ends", "err", err)
+	}
+}
+
+// renew keeps the lease of a request while it is worked on; a big repository takes longer to fetch than a lease lasts. It
+// fails when another worker has the request.
+func (in *Intake) renew(ctx context.Context, q ci.Request) error {
+	for {
+		if run.Pause(ctx, in.config.Lease/3) != nil {
+			return nil
+		}
+		err := in.store.RenewRequest(ctx, q.ID, q.Tries, in.config.Lease)
+		switch {
+		case fault.Is(err, fault.Conflict):
+			return errors.Join(errOvertaken, err)
+		case err != nil && ctx.Err() == nil:
+			in.log.WarnContext(ctx, "the lease of a request could not be renewed", "request_id", q.ID, "err", err)
+		}
 	}
 }
 

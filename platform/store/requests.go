@@ -138,6 +138,15 @@ func (s *Store) ClaimRequest(ctx context.Context, owner string, lease time.Durat
 	return q, ok, err
 }
 
+// RenewRequest prolongs the lease of a request. [fault.Conflict] when the try is not the current one.
+func (s *Store) RenewRequest(ctx context.Context, id int64, tries int, lease time.Duration) error {
+	return s.write(ctx, fmt.Sprintf("renew the lease of request %d", id), func(ctx context.Context, c conn) error {
+		changed, err := c.exec(ctx, "UPDATE requests SET leased_until = $3 WHERE id = $1 AND tries = $2 AND state = 'pending' AND owner <> ''",
+			id, tries, at(s.Now().Add(lease)))
+		return missed(changed, err, errLostRequest)
+	})
+}
+
 // ReleaseRequests ends the leases of an owner that was started again: what it worked on before can be claimed at once.
 func (s *Store) ReleaseRequests(ctx context.Context, owner string) error {
 	return s.write(ctx, "release requests", func(ctx context.Context, c conn) error {

@@ -15,6 +15,7 @@ var requestTests = map[string]func(*testing.T, *node){
 	"all that was asked is stored":                 testRequestStored,
 	"the oldest due one is claimed by one owner":   testClaimRequest,
 	"an owner that is started again lets go":       testReleaseRequests,
+	"a lease that is renewed does not end":         testRenewRequest,
 	"a crashed owner's request comes again":        testRequestLease,
 	"a postponed one comes when it is due":         testPostpone,
 	"a rejected one says why":                      testReject,
@@ -212,4 +213,19 @@ func testReleaseRequests(t *testing.T, n *node) {
 	id, tries := n.due()
 	equal(t, "claimed", q.ID, id)
 	equal(t, "tries", 2, tries)
+}
+
+func testRenewRequest(t *testing.T, n *node) {
+	q := n.push(n.repository("acme/app").ID)
+	n.due()
+	n.clock.pass(50 * time.Second)
+	n.ok(n.RenewRequest(n.ctx(), q.ID, 1, time.Minute))
+	n.clock.pass(50 * time.Second)
+	id, _ := n.due()
+	equal(t, "claimed while it is renewed", 0, id)
+	n.clock.pass(10 * time.Second)
+	n.due()
+	equal(t, "renewed by the one before", true, fault.Is(n.RenewRequest(n.ctx(), q.ID, 1, time.Minute), fault.Conflict))
+	n.ok(n.RejectRequest(n.ctx(), q.ID, 2, "No.", nil))
+	equal(t, "renewed after the end", true, fault.Is(n.RenewRequest(n.ctx(), q.ID, 2, time.Minute), fault.Conflict))
 }
