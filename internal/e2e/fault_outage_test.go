@@ -1,0 +1,181 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headrace/headrace/internal/testkit"
+	"github.com/headrace/headrace/internal/testkit/servers"
+)
+
+// outage is a platform node and workers on servers of their own, with jobs that run while the servers go and come back.
+type outage struct {
+	shape
+	postgres *servers.Server
+	rabbitmq *servers.RabbitMQ
+	ledger   ledger
+	build    int64
+	jobs     []job
+}
+
+// TestFault_Outages: twenty jobs run while RabbitMQ, PostgreSQL and the only platform node go and come back, the queues of
+// reports are purged and the virtual host is made anew. Each job is run once, no attempt is burnt, every log is whole.
+func TestFault_Outages(t *testing.T) {
+	t.Parallel()
+	o := startOutage(t)
+	for _, fault := range []struct {
+		name string
+		f    func(*testing.T, *outage)
+	}{
+		{"platform", platformOutage}, {"broker", brokerOutage}, {"database", databaseOutage}, {"vhost", newVhost}, {"purge", purgedReports},
+	} {
+		began := time.Now()
+		fault.f(t, o)
+		for _, api := range o.apis {
+			ready(t, api.url)
+		}
+		o.ledger.caughtUp(t, o.api(), o.jobs)
+		t.Logf("%s: came back, and all logs with it, after %s in all", fault.name, time.Since(began).Round(time.Millisecond))
+		o.checkOnce(t, fault.name)
+	}
+	if b := o.api().ended(t, o.build); b.State != "passed" {
+		t.Errorf("the build is %s", b.State)
+	}
+	for _, j := range o.api().jobs(t, o.build) {
+		if j.State != "passed" {
+			t.Errorf("at the end: %+v", j)
+		}
+		o.ledger.checkLog(t, o.api(), j, o.ledger.runs(t, j.ID)[0])
+	}
+}
+
+// startOutage starts everything, and twenty jobs on two workers.
+func startOutage(t *testing.T) *outage {
+	t.Helper()
+	o := &outage{postgres: testkit.OwnPostgres(t, servers.Durable), rabbitmq: testkit.OwnRabbitMQ(t)}
+	o.amqp = "HEADRACE_AMQP_URL=" + o.rabbitmq.URL()
+	o.addNode(t, "node-a", []string{
+		"HEADRACE_POSTGRES_URL=" + o.postgres.URL(), "HEADRACE_REDIS_URL=" + testkit.OwnRedis(t).URL(), o.amqp,
+		"HEADRACE_LIMITS_LEASE=" + leaseOf().String(),
+	})
+	const slots = 10
+	o.addWorker(t, "mill-1", slots)
+	o.addWorker(t, "mill-2", slots)
+	var source string
+	o.ledger, source = gated(t, slices.Concat(slices.Repeat([]string{"early"}, slots), slices.Repeat([]string{"late"}, slots))...)
+	o.api().addRepository(t, "acme/steady", source)
+	o.build, o.jobs = o.ledger.running(t, o.api(), "acme/steady")
+	return o
+}
+
+// checkOnce finds each job run once, in its first attempt.
+func (o *outage) checkOnce(t *testing.T, after string) {
+	t.Helper()
+	for _, j := range o.api().jobs(t, o.build) {
+		if runs := o.ledger.runs(t, j.ID); len(runs) != 1 || j.Attempt != 1 {
+			t.Fatalf("after %s: job %s was run %d times, it is %s in attempt %d", after, j.Number, len(runs), j.State, j.Attempt)
+		}
+	}
+}
+
+// platformOutage kills the only node and starts it again later.
+func platformOutage(t *testing.T, o *outage) {
+	t.Helper()
+	o.nodes[0].kill()
+	pause(t, lasting(leaseOf()+time.Second, 20*time.Second))
+	o.nodes[0].start()
+}
+
+// brokerOutage stops RabbitMQ for a while. A worker that is started meanwhile waits, says so, and then takes the job that
+// was asked for meanwhile; the others have no room.
+func brokerOutage(t *testing.T, o *outage) {
+	t.Helper()
+	api := o.api()
+	api.addRepository(t, "acme/meanwhile", repository(t, map[string]string{".travis.yml": "language: shell\nscript: echo at last\n"}))
+	if err := o.rabbitmq.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	away := time.Now()
+	late := o.addWorker(t, "mill-3", 1)
+	meanwhile := api.built(t, "acme/meanwhile", api.trigger(t, "acme/meanwhile", nil))
+	eventually(t, "the worker says what it waits for", func() (bool, string) {
+		return strings.Contains(late.out.String(), "waiting for the message broker"), late.out.String()
+	})
+	pause(t, lasting(leaseOf(), 40*time.Second)-time.Since(away))
+	if err := o.rabbitmq.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	back := time.Now()
+	eventually(t, "connection of the worker that came before the broker", func() (bool, string) {
+		return strings.Contains(late.out.String(), "taking jobs"), late.out.String()
+	})
+	t.Logf("RabbitMQ was away for %s; the waiting worker was connected %s later", back.Sub(away).Round(time.Second), time.Since(back).Round(time.Millisecond))
+	b := api.ended(t, meanwhile.ID)
+	if j := api.jobs(t, b.ID)[0]; b.State != "passed" || j.Worker != "mill-3" || j.Attempt != 1 {
+		t.Errorf("the job that was asked for meanwhile: %+v", j)
+	}
+}
+
+// databaseOutage kills PostgreSQL and starts it again later.
+func databaseOutage(t *testing.T, o *outage) {
+	t.Helper()
+	if err := o.postgres.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pause(t, lasting(leaseOf()+time.Second, 30*time.Second))
+	if err := o.postgres.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newVhost deletes the virtual host with all that is in it, ends half of the jobs, and makes it again.
+func newVhost(t *testing.T, o *outage) {
+	t.Helper()
+	o.manage(t, http.MethodDelete, "/api/vhosts/travis", "")
+	o.ledger.open(t, "early")
+	pause(t, 2*time.Second) // for the jobs to end, with nobody to hear it
+	o.manage(t, http.MethodPut, "/api/vhosts/travis", "{}")
+	o.manage(t, http.MethodPut, "/api/permissions/travis/travis", `{"configure":".*","write":".*","read":".*"}`)
+	o.awaitEnds(t, "early")
+}
+
+// purgedReports ends the other half of the jobs while no node listens, and empties both queues before one does.
+func purgedReports(t *testing.T, o *outage) {
+	t.Helper()
+	o.nodes[0].kill()
+	o.ledger.open(t, "late")
+	const queues = "/api/queues/travis/"
+	eventually(t, "a report of each end in the queue", func() (bool, string) {
+		text, err := o.rabbitmq.Manage(t.Context(), http.MethodGet, queues+"reporting.jobs.builds", "")
+		return strings.Contains(text, fmt.Sprintf(`"messages_ready":%d,`, len(o.jobs)/2)), fmt.Sprint(text, err)
+	})
+	for _, queue := range []string{"reporting.jobs.builds", "reporting.jobs.logs"} {
+		o.manage(t, http.MethodDelete, queues+queue+"/contents", "")
+	}
+	o.nodes[0].start()
+	ready(t, o.api().url)
+	o.awaitEnds(t, "late")
+}
+
+// awaitEnds waits until the results of the jobs behind a gate are stored.
+func (o *outage) awaitEnds(t *testing.T, gate string) {
+	t.Helper()
+	half := o.jobs[:len(o.jobs)/2]
+	if gate == "late" {
+		half = o.jobs[len(o.jobs)/2:]
+	}
+	for _, j := range half {
+		awaitJob(t, o.api(), j.ID, "passed")
+	}
+}
+
+func (o *outage) manage(t *testing.T, method, path, body string) {
+	t.Helper()
+	if _, err := o.rabbitmq.Manage(t.Context(), method, path, body); err != nil {
+		t.Fatal(err)
+	}
+}
