@@ -145,7 +145,7 @@ func (d *doors) serve(ctx context.Context, ready chan struct{}, closing func(), 
 	}
 	plain := d.ui
 	if d.secure != nil {
-		plain = redirect(d.secure.Addr())
+		plain = redirect(d.secure.Addr(), d.ui)
 	}
 	open("http", d.plain, plain, false)
 	open("https", d.secure, d.ui, true)
@@ -167,9 +167,14 @@ func (d *doors) serve(ctx context.Context, ready chan struct{}, closing func(), 
 }
 
 // redirect sends browsers from plain HTTP to the same page over TLS. Health checks are answered where they ask.
-func redirect(secure net.Addr) http.Handler {
+func redirect(secure net.Addr, ui http.Handler) http.Handler {
 	_, port, _ := net.SplitHostPort(secure.String())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/healthz", "/readyz", "/api/v1/ping":
+			ui.ServeHTTP(w, r)
+			return
+		}
 		host := hostOf(r.Host)
 		if port != "443" {
 			host = net.JoinHostPort(host, port)
