@@ -28,7 +28,7 @@ func Topology() Layout {
 			{Name: ForeignCommands, Fanout: true},
 			{Name: CommandsExchange, Fanout: true, Durable: true},
 		},
-		Queues: []string{StateQueue, LogQueue, ClaimQueue, HeartbeatQueue},
+		Queues: []string{StateQueue, LogQueue, ClaimQueue, HeartbeatQueue, RejectQueue},
 		Bindings: []Binding{
 			{Exchange: ReportingExchange, Key: StateQueue, Queue: StateQueue},
 			{Exchange: ReportingExchange, Key: LogQueue, Queue: LogQueue},

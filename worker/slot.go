@@ -35,8 +35,7 @@ func (w *Worker) slot(intake, stop context.Context, life *run.Group) {
 func (w *Worker) take(stop context.Context, life *run.Group, d broker.Delivery) {
 	job, err := broker.DecodeJob(d.Message())
 	if err != nil {
-		w.cfg.Log.WarnContext(stop, "a message in the job queue is no job; it is dropped", "id", d.Message().ID, "type", d.Message().Type, "err", err)
-		w.ack(d)
+		w.reject(stop, d, err)
 		return
 	}
 	t := w.newTask(job)

@@ -20,13 +20,17 @@ func (h *Hub) claim(d broker.Delivery) (key string, work func(context.Context)) 
 		return "", func(ctx context.Context) { h.drop(ctx, d, err) }
 	}
 	return c.WorkerID, func(ctx context.Context) {
-		h.answerClaim(ctx, c)
+		if err := h.answerClaim(ctx, c); err != nil {
+			h.drop(ctx, d, err)
+			return
+		}
 		h.ack(ctx, d)
 	}
 }
 
-// answerClaim asks the store. While that is away there is no answer: the worker asks again.
-func (h *Hub) answerClaim(ctx context.Context, c broker.Claim) {
+// answerClaim asks the store. While that is away there is no answer: the worker asks again. An error says that the store
+// cannot answer this claim.
+func (h *Hub) answerClaim(ctx context.Context, c broker.Claim) error {
 	log := h.log.With("job_id", c.JobID, "attempt", c.Attempt, "worker", c.Worker)
 	answer := broker.ClaimAnswer{JobID: c.JobID, Attempt: c.Attempt, Run: c.Run}
 	claimed, moved, err := h.store.ClaimAttempt(ctx, ci.Claim{JobID: c.JobID, Attempt: c.Attempt, Run: c.Run, WorkerID: c.WorkerID, Worker: c.Worker})
@@ -38,12 +42,15 @@ func (h *Hub) answerClaim(ctx context.Context, c broker.Claim) {
 		answer.Reason = fault.Message(err)
 		h.counts.refused.Add(1)
 		log.InfoContext(ctx, "a worker was refused a job", "reason", answer.Reason)
-	default:
+	case fault.Is(err, fault.Unavailable), ctx.Err() != nil:
 		h.seldom.warn(ctx, "a claim cannot be answered", "err", err)
-		return
+		return nil
+	default:
+		return err
 	}
 	h.answer(ctx, c.WorkerID, broker.TypeClaimAnswer, answer)
 	if answer.Granted {
 		h.moved(ctx, moved)
 	}
+	return nil
 }

@@ -20,13 +20,6 @@ func (h *Hub) ack(ctx context.Context, d broker.Delivery) {
 	}
 }
 
-// drop settles a delivery that nothing can be made of.
-func (h *Hub) drop(ctx context.Context, d broker.Delivery, err error) {
-	h.counts.dropped.Add(1)
-	h.seldom.warn(ctx, "a message was dropped", "type", d.Message().Type, "err", err)
-	h.ack(ctx, d)
-}
-
 // How often the store may fail for another reason than being away before a message is given up.
 const (
 	defectsEach  = 5

@@ -25,6 +25,28 @@ type fakeStore struct {
 	AppendFunc func([]ci.LogPart) ([]ci.LogStored, error)
 	LogFunc    func(jobID int64, attempt int) (ci.Log, error)
 	CloseFunc  func(quiet time.Duration) ([]ci.LogStored, error)
+	AddFunc    func(ci.DeadLetter) error
+	SendFunc   func() []ci.DeadLetter
+	SentFunc   func(id int64)
+}
+
+func (s *fakeStore) AddDeadLetter(_ context.Context, d ci.DeadLetter) error {
+	if s.AddFunc == nil {
+		return nil
+	}
+	return s.AddFunc(d)
+}
+
+func (s *fakeStore) DeadLettersToSend(context.Context, int) ([]ci.DeadLetter, error) {
+	if s.SendFunc == nil {
+		return nil, nil
+	}
+	return s.SendFunc(), nil
+}
+
+func (s *fakeStore) DeadLetterSent(_ context.Context, id int64) error {
+	s.SentFunc(id)
+	return nil
 }
 
 func (s *fakeStore) Log(_ context.Context, jobID int64, attempt int) (ci.Log, error) {
@@ -108,7 +130,8 @@ type fakeCarrier struct {
 	mu        sync.Mutex
 	queues    map[string]chan *delivery
 	published chan broker.Message
-	deaf      bool // probes do not come back
+	deaf      bool  // probes do not come back
+	refuse    error // of all but probes
 }
 
 func newFakeCarrier() *fakeCarrier {
@@ -135,6 +158,8 @@ func (c *fakeCarrier) Publish(_ context.Context, m broker.Message) error {
 	deaf := c.deaf
 	c.mu.Unlock()
 	switch {
+	case m.Type != broker.TypeProbe && c.refuse != nil:
+		return c.refuse
 	case m.Type != broker.TypeProbe:
 		c.published <- m
 	case !deaf:

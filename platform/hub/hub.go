@@ -2,8 +2,9 @@
 // the first two, acknowledges the others after they are committed, and takes jobs away from workers that went silent.
 //
 // What a message says is stored idempotently, so that it may come twice, late or out of order. While the database is away
-// nothing is acknowledged and the broker keeps what there is. A message that cannot be understood is logged and dropped: the
-// worker still has what it said, and says it again until the answer to its heartbeat shows that the store has it.
+// nothing is acknowledged and the broker keeps what there is. A message that cannot be understood is dropped and kept as a
+// dead letter: the worker still has what it said, and says it again until the answer to its heartbeat shows that the store
+// has it.
 //
 // The package must not know where jobs come from, nor who looks at what it stores.
 package hub
@@ -31,6 +32,7 @@ type Store interface {
 	AppendLog(ctx context.Context, parts []ci.LogPart) ([]ci.LogStored, error)
 	Log(ctx context.Context, jobID int64, attempt int) (ci.Log, error)
 	CloseLogs(ctx context.Context, quiet time.Duration) ([]ci.LogStored, error)
+	DeadLetters
 }
 
 // Carrier is what the hub needs of the broker.
@@ -107,6 +109,7 @@ type Hub struct {
 	log      *slog.Logger
 	seldom   seldom
 	parts    chan part
+	dead     chan dead
 	workers  workers
 	waiting  waiting
 	hearing  hearing
@@ -119,6 +122,7 @@ const (
 	heartbeatPrefetch = 64
 	statePrefetch     = 64
 	logPrefetch       = 512
+	rejectPrefetch    = 16
 	lanesEach         = 4
 )
 
@@ -126,7 +130,7 @@ const (
 func New(store Store, carrier Carrier, announce Announcer, c Config) *Hub {
 	c = c.withDefaults()
 	return &Hub{
-		store: store, carrier: carrier, announce: announce, config: c, log: c.Log, parts: make(chan part, logPrefetch),
+		store: store, carrier: carrier, announce: announce, config: c, log: c.Log, parts: make(chan part, logPrefetch), dead: make(chan dead, deadRoom),
 		seldom: seldom{log: c.Log, last: map[string]time.Time{}}, workers: workers{seen: map[string]worker{}}, waiting: newWaiting(),
 	}
 }
@@ -144,11 +148,14 @@ func (h *Hub) Run(ctx context.Context) error {
 	h.consume(g, broker.ClaimQueue, claimPrefetch, h.claim)
 	h.consume(g, broker.HeartbeatQueue, heartbeatPrefetch, h.heartbeat)
 	h.consume(g, broker.StateQueue, statePrefetch, h.state)
+	h.consume(g, broker.RejectQueue, rejectPrefetch, h.reject)
 	g.Go("hear logs", func(ctx context.Context) error {
 		return h.carrier.Consume(ctx, broker.LogQueue, logPrefetch, h.logPart)
 	})
 	g.Go("store logs", h.collect)
 	g.Go("store last states", h.storeWaiting)
+	g.Go("keep dead letters", h.keepDead)
+	g.Go("send dead letters again", h.every(h.config.Probe, "dead letters cannot be sent again", h.sendDead))
 	g.Go("send probes", h.every(h.config.Probe, "a probe could not be sent", h.sendProbe))
 	g.Go("seek lost workers", h.every(h.config.Probe, "lost workers cannot be sought", h.reap))
 	g.Go("close logs", h.every(5*h.config.Probe, "logs cannot be closed", h.closeLogs))

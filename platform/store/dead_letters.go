@@ -29,6 +29,9 @@ const deadColumns = "id, queue, type, content_type, headers, body, size, whole, 
 // AddDeadLetter keeps a message that nothing could be made of. Of one that is there already the reason, the time and the
 // number of tries change. At most 1,000 are kept; those that were not seen for the longest time go.
 func (s *Store) AddDeadLetter(ctx context.Context, d ci.DeadLetter) error {
+	if len(d.Headers) == 0 {
+		d.Headers = nil
+	}
 	headers, err := json.Marshal(d.Headers)
 	if err != nil {
 		return fmt.Errorf("encode the headers of a dead letter: %w", err)
@@ -64,7 +67,7 @@ func (s *Store) AddDeadLetter(ctx context.Context, d ci.DeadLetter) error {
 // fingerprint is the same for the same message.
 func fingerprint(d ci.DeadLetter, headers []byte) []byte {
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(d.Queue), []byte(d.Type), headers, d.Body} {
+	for _, part := range [][]byte{[]byte(text(d.Queue)), []byte(text(d.Type)), headers, d.Body} {
 		sum := sha256.Sum256(part)
 		h.Write(sum[:])
 	}
