@@ -110,6 +110,16 @@ func (s *Store) DeleteDeadLetter(ctx context.Context, id int64) error {
 	})
 }
 
+// DeleteDeadLetters removes all and says how many those were.
+func (s *Store) DeleteDeadLetters(ctx context.Context) (n int, err error) {
+	err = s.write(ctx, "delete dead letters", func(ctx context.Context, c conn) error {
+		all, err := c.exec(ctx, "DELETE FROM dead_letters")
+		n = int(all)
+		return err
+	})
+	return n, err
+}
+
 // RequeueDeadLetter asks the nodes to send a message again. One that was cut cannot be sent.
 func (s *Store) RequeueDeadLetter(ctx context.Context, id int64) error {
 	return s.write(ctx, fmt.Sprintf("requeue dead letter %d", id), func(ctx context.Context, c conn) error {

@@ -63,6 +63,10 @@ func testDeadLetter(t *testing.T, n *node) {
 		equal(t, what, fault.NotFound, fault.CodeOf(err))
 	}
 	equal(t, "left", 1, len(n.letters()))
+	all, err := n.DeleteDeadLetters(n.ctx())
+	n.ok(err)
+	equal(t, "deleted", 1, all)
+	equal(t, "left", 0, len(n.letters()))
 }
 
 func testDeadLetterAgain(t *testing.T, n *node) {
