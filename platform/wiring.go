@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/broker/inproc"
@@ -47,12 +48,22 @@ func choose(ctx context.Context, s settings.Settings, log *slog.Logger) (seams, 
 
 // OpenStore opens the database of a node, also for commands that run beside it.
 func OpenStore(ctx context.Context, s settings.Settings, log *slog.Logger) (*store.Store, error) {
-	config := store.Config{PostgresURL: string(s.PostgresURL), Path: s.Path("headrace.db"), Lease: s.Lease, Log: log}
+	config := store.Config{PostgresURL: string(s.PostgresURL), Path: s.Path("headrace.db"), Lease: s.Lease, ForeignLimit: foreignLimit(s), MaxTries: s.Attempts, Log: log}
 	var err error
 	if config.TLS, err = tlsOf(s.PostgresTLS); err != nil {
 		return nil, fmt.Errorf("postgres_tls: %w", err)
 	}
 	return store.Open(ctx, config)
+}
+
+// foreignLimit is how long a worker that does not claim may have a job: as long as the job may run, and some time to begin
+// and to end.
+func foreignLimit(s settings.Settings) time.Duration {
+	const own, around = 50 * time.Minute, 10 * time.Minute
+	if s.JobTimeout <= 0 {
+		return own + around // own is such a worker's own limit
+	}
+	return s.JobTimeout + around
 }
 
 func chooseCoordinator(s settings.Settings, log *slog.Logger) (coord.Coordinator, error) {

@@ -66,4 +66,6 @@ type LogStored struct {
 	Closed       bool
 	// Refused: the attempt is not that run's (any more), nothing was stored.
 	Refused bool
+	// Unknown: no attempt of the job has that run; one may still get it. Only of parts that name no attempt.
+	Unknown bool
 }

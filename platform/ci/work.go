@@ -124,6 +124,8 @@ type Lost struct {
 type CanceledRun struct {
 	RunRef
 	WorkerID string
+	// Unclaimed: its worker is one that does not claim.
+	Unclaimed bool
 }
 
 // QueueStatus counts what waits and what can take it.

@@ -39,7 +39,7 @@ func (d *Dispatch) canceled(ctx context.Context, moved []ci.Moved, runs []ci.Can
 	}
 	for _, r := range runs {
 		select {
-		case d.cancels <- broker.Cancel{JobID: r.JobID, Attempt: r.Attempt, Run: r.Run, Reason: "Canceled by " + by + "."}:
+		case d.cancels <- cancel{Cancel: broker.Cancel{JobID: r.JobID, Attempt: r.Attempt, Run: r.Run, Reason: "Canceled by " + by + "."}, foreign: r.Unclaimed}:
 		default:
 			d.log.WarnContext(ctx, "too many cancels wait to be sent; the worker hears of this one by its heartbeat", "job_id", r.JobID)
 		}
@@ -71,10 +71,23 @@ func (d *Dispatch) sendCancels(ctx context.Context) error {
 	}
 }
 
-func (d *Dispatch) sendCancel(ctx context.Context, c broker.Cancel) error {
-	ctx, cancel := context.WithTimeout(ctx, d.config.PublishTime)
-	defer cancel()
-	m, err := broker.Encode(broker.CommandsExchange, "", broker.TypeCancel, c)
+// cancel is what a worker is told; foreign ones, which do not claim, in words and on an exchange of their own.
+type cancel struct {
+	broker.Cancel
+	foreign bool
+}
+
+func (c cancel) message() (broker.Message, error) {
+	if c.foreign {
+		return broker.ForeignCancel{JobID: c.JobID, Reason: c.Reason}.Message()
+	}
+	return broker.Encode(broker.CommandsExchange, "", broker.TypeCancel, c.Cancel)
+}
+
+func (d *Dispatch) sendCancel(ctx context.Context, c cancel) error {
+	ctx, stop := context.WithTimeout(ctx, d.config.PublishTime)
+	defer stop()
+	m, err := c.message()
 	if err != nil {
 		return err
 	}

@@ -28,12 +28,15 @@ type Store interface {
 	CancelJob(ctx context.Context, jobID int64, by string) ([]ci.Moved, []ci.CanceledRun, error)
 	RestartBuild(ctx context.Context, buildID int64, by string, onlyNotPassed bool) ([]ci.Moved, error)
 	RestartJob(ctx context.Context, jobID int64, by string) ([]ci.Moved, error)
+	OwnSlots(ctx context.Context) (map[string]int, error)
+	NoteForeign(ctx context.Context, queue string, slots int) error
 }
 
 // Carrier is what dispatch needs of the broker.
 type Carrier interface {
 	Publish(ctx context.Context, m broker.Message) error
 	DeclareQueue(ctx context.Context, queue string) error
+	Inspect(ctx context.Context, queue string) (broker.QueueInfo, error)
 }
 
 // Announcer tells the other rooms, on every node, that something was committed.
@@ -91,8 +94,9 @@ type Dispatch struct {
 	log      *slog.Logger
 	wake     run.Waker // there may be a job to queue
 	relay    run.Waker // there may be a message to publish
-	cancels  chan broker.Cancel
-	declared sync.Map // names of queues
+	cancels  chan cancel
+	declared sync.Map            // names of queues
+	foreign  map[string]*foreign // by queue; of the loop that counts
 }
 
 // mostCancels bounds the cancel messages that wait to be sent. What does not fit is not lost: the answer to the worker's
@@ -104,7 +108,7 @@ func New(store Store, carrier Carrier, announce Announcer, c Config) *Dispatch {
 	c = c.withDefaults()
 	return &Dispatch{
 		store: store, carrier: carrier, announce: announce, config: c, log: c.Log,
-		wake: run.NewWaker(), relay: run.NewWaker(), cancels: make(chan broker.Cancel, mostCancels),
+		wake: run.NewWaker(), relay: run.NewWaker(), foreign: map[string]*foreign{}, cancels: make(chan cancel, mostCancels),
 	}
 }
 
@@ -117,6 +121,7 @@ func (d *Dispatch) Run(ctx context.Context) error {
 	g.Go("queue jobs", d.loop("jobs cannot be queued", d.config.Poll, d.wake, d.queue))
 	g.Go("relay messages", d.loop("the outbox cannot be read", d.config.Poll, d.relay, d.relayOnce))
 	g.Go("offer jobs again", d.loop("lost messages cannot be sought", max(d.config.Requeue/6, d.config.Poll), nil, d.requeue))
+	g.Go("count foreign workers", d.loop("foreign workers cannot be counted", d.config.Poll, nil, d.countForeign))
 	g.Go("send cancels", d.sendCancels)
 	return g.Wait()
 }

@@ -40,9 +40,7 @@ func (d *Dispatch) message(q ci.QueuedJob) broker.Job {
 		Host:       host(web),
 		Headrace:   &broker.JobExtra{Attempt: j.Attempt, LogLimit: d.config.LogLimit},
 	}
-	if len(m.Config) == 0 || string(m.Config) == "null" {
-		m.Config = json.RawMessage("{}")
-	}
+	m.Config = plain(m.Config)
 	if b.Event == ci.EventPullRequest {
 		m.Job.PullRequest, m.Job.Ref = b.PullNumber, b.Commit.Ref
 	}

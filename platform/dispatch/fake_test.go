@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -35,10 +36,18 @@ type fakeStore struct {
 	runs     []ci.CanceledRun
 	actErr   error
 	events   chan string
+	own      map[string]int // slots by queue
+	noted    chan noted
+}
+
+// noted is how many foreign slots the fake store was told of.
+type noted struct {
+	queue string
+	slots int
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{events: make(chan string, 1000)}
+	return &fakeStore{events: make(chan string, 1000), noted: make(chan noted, 1000)}
 }
 
 func (s *fakeStore) QueueJobs(_ context.Context, limit int, encode func(ci.QueuedJob) ([]byte, error)) ([]ci.Job, bool, error) {
@@ -95,6 +104,17 @@ func (s *fakeStore) Requeue(context.Context, time.Duration) (int, error) {
 	return n, nil
 }
 
+func (s *fakeStore) OwnSlots(context.Context) (map[string]int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.own), nil
+}
+
+func (s *fakeStore) NoteForeign(_ context.Context, queue string, slots int) error {
+	s.noted <- noted{queue, slots}
+	return nil
+}
+
 func (s *fakeStore) CancelBuild(context.Context, int64, string) ([]ci.Moved, []ci.CanceledRun, error) {
 	return s.moved, s.runs, s.actErr
 }
@@ -116,6 +136,8 @@ type fakeCarrier struct {
 	mu          sync.Mutex
 	published   chan broker.Message
 	declared    []string
+	consumers   int
+	inspectErr  error
 	PublishFunc func(ctx context.Context, m broker.Message) error
 }
 
@@ -138,6 +160,18 @@ func (c *fakeCarrier) DeclareQueue(_ context.Context, queue string) error {
 	defer c.mu.Unlock()
 	c.declared = append(c.declared, queue)
 	return nil
+}
+
+func (c *fakeCarrier) Inspect(context.Context, string) (broker.QueueInfo, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return broker.QueueInfo{Consumers: c.consumers}, c.inspectErr
+}
+
+func (c *fakeCarrier) set(consumers int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.consumers, c.inspectErr = consumers, err
 }
 
 // heard collects what was announced.

@@ -49,8 +49,6 @@ func (h *Hub) answerClaim(ctx context.Context, c broker.Claim) error {
 		return err
 	}
 	h.answer(ctx, c.WorkerID, broker.TypeClaimAnswer, answer)
-	if answer.Granted {
-		h.moved(ctx, moved)
-	}
+	h.moved(ctx, moved)
 	return nil
 }

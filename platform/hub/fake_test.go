@@ -21,6 +21,7 @@ type fakeStore struct {
 	BeatFunc   func(ci.Heartbeat) ([]ci.RunStatus, error)
 	HearFunc   func(node string, gap time.Duration) error
 	ReapFunc   func(lease time.Duration, maxTries int) ([]ci.Lost, error)
+	AdoptFunc  func(ci.ForeignRun) (ci.Adopted, error)
 	ReportFunc func(ci.StateReport, int) (ci.Moved, error)
 	AppendFunc func([]ci.LogPart) ([]ci.LogStored, error)
 	LogFunc    func(jobID int64, attempt int) (ci.Log, error)
@@ -83,6 +84,10 @@ func (s *fakeStore) ReapLost(_ context.Context, lease time.Duration, maxTries in
 		return nil, nil
 	}
 	return s.ReapFunc(lease, maxTries)
+}
+
+func (s *fakeStore) AdoptRun(_ context.Context, r ci.ForeignRun, _ int) (ci.Adopted, error) {
+	return s.AdoptFunc(r)
 }
 
 func (s *fakeStore) Report(_ context.Context, r ci.StateReport, maxTries int) (ci.Moved, error) {

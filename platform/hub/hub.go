@@ -28,6 +28,7 @@ type Store interface {
 	Beat(ctx context.Context, h ci.Heartbeat) ([]ci.RunStatus, error)
 	Hear(ctx context.Context, node string, gap time.Duration) error
 	ReapLost(ctx context.Context, lease time.Duration, maxTries int) ([]ci.Lost, error)
+	AdoptRun(ctx context.Context, r ci.ForeignRun, maxTries int) (ci.Adopted, error)
 	Report(ctx context.Context, r ci.StateReport, maxTries int) (ci.Moved, error)
 	AppendLog(ctx context.Context, parts []ci.LogPart) ([]ci.LogStored, error)
 	Log(ctx context.Context, jobID int64, attempt int) (ci.Log, error)
@@ -97,7 +98,7 @@ type Counters struct {
 	Stale   int64 // reports and log parts of an attempt that is over
 	Refused int64 // claims
 	Dropped int64 // not understood, or refused by the store again and again
-	Foreign int64 // from workers that do not claim
+	Foreign int64 // reports of workers that do not claim
 }
 
 // Hub hears the workers.
@@ -112,6 +113,7 @@ type Hub struct {
 	dead     chan dead
 	workers  workers
 	waiting  waiting
+	early    early
 	hearing  hearing
 	counts   struct{ stale, refused, dropped, foreign atomic.Int64 }
 }
@@ -132,6 +134,7 @@ func New(store Store, carrier Carrier, announce Announcer, c Config) *Hub {
 	return &Hub{
 		store: store, carrier: carrier, announce: announce, config: c, log: c.Log, parts: make(chan part, logPrefetch), dead: make(chan dead, deadRoom),
 		seldom: seldom{log: c.Log, last: map[string]time.Time{}}, workers: workers{seen: map[string]worker{}}, waiting: newWaiting(),
+		early: newEarly(),
 	}
 }
 
@@ -156,6 +159,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go("store last states", h.storeWaiting)
 	g.Go("keep dead letters", h.keepDead)
 	g.Go("send dead letters again", h.every(h.config.Probe, "dead letters cannot be sent again", h.sendDead))
+	g.Go("store early log parts", h.storeEarly)
 	g.Go("send probes", h.every(h.config.Probe, "a probe could not be sent", h.sendProbe))
 	g.Go("seek lost workers", h.every(h.config.Probe, "lost workers cannot be sought", h.reap))
 	g.Go("close logs", h.every(5*h.config.Probe, "logs cannot be closed", h.closeLogs))

@@ -198,23 +198,20 @@ func TestReportsThatChangeNothingAreSettled(t *testing.T) {
 	odd.State = "purple"
 	received := stale
 	received.State = "received"
-	foreign := stale
-	foreign.Headrace = nil
 	for name, c := range map[string]struct {
 		message broker.Message
 		moved   ci.Moved
 		err     error
 		want    hub.Counters
 	}{
-		"stale":          {reportMessage(t, stale), ci.Moved{Stale: true}, nil, hub.Counters{Stale: 1}},
-		"refused":        {reportMessage(t, stale), ci.Moved{}, fmt.Errorf("x: %w", ci.ErrStale), hub.Counters{Stale: 1}},
-		"deleted job":    {reportMessage(t, stale), ci.Moved{}, fault.New(fault.NotFound, "gone"), hub.Counters{Stale: 1}},
-		"not a state":    {reportMessage(t, odd), ci.Moved{}, nil, hub.Counters{Dropped: 1}},
-		"not a report":   {broker.Message{Body: []byte("<xml>")}, ci.Moved{}, nil, hub.Counters{Dropped: 1}},
-		"empty":          {broker.Message{}, ci.Moved{}, nil, hub.Counters{Dropped: 1}},
-		"received":       {reportMessage(t, received), ci.Moved{}, nil, hub.Counters{}},
-		"foreign worker": {reportMessage(t, foreign), ci.Moved{}, nil, hub.Counters{Foreign: 1}},
-		"a defect":       {reportMessage(t, stale), ci.Moved{}, errors.New("nil map"), hub.Counters{Dropped: 1}},
+		"stale":        {reportMessage(t, stale), ci.Moved{Stale: true}, nil, hub.Counters{Stale: 1}},
+		"refused":      {reportMessage(t, stale), ci.Moved{}, fmt.Errorf("x: %w", ci.ErrStale), hub.Counters{Stale: 1}},
+		"deleted job":  {reportMessage(t, stale), ci.Moved{}, fault.New(fault.NotFound, "gone"), hub.Counters{Stale: 1}},
+		"not a state":  {reportMessage(t, odd), ci.Moved{}, nil, hub.Counters{Dropped: 1}},
+		"not a report": {broker.Message{Body: []byte("<xml>")}, ci.Moved{}, nil, hub.Counters{Dropped: 1}},
+		"empty":        {broker.Message{}, ci.Moved{}, nil, hub.Counters{Dropped: 1}},
+		"received":     {reportMessage(t, received), ci.Moved{}, nil, hub.Counters{}},
+		"a defect":     {reportMessage(t, stale), ci.Moved{}, errors.New("nil map"), hub.Counters{Dropped: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ const (
 type part struct {
 	ci.LogPart
 	delivery broker.Delivery
+	since    time.Time // when it came
 }
 
 // logPart reads a log part and has it stored with others.
@@ -27,12 +28,8 @@ func (h *Hub) logPart(ctx context.Context, d broker.Delivery) {
 		h.drop(ctx, d, err)
 		return
 	}
-	if p.Attempt == 0 || p.Run == "" {
-		h.ignore(ctx, d, p.JobID)
-		return
-	}
 	select {
-	case h.parts <- part{delivery: d, LogPart: ci.LogPart{
+	case h.parts <- part{delivery: d, since: time.Now(), LogPart: ci.LogPart{
 		JobID: p.JobID, Attempt: p.Attempt, Run: p.Run, Source: ci.LogWorker, Number: p.Number, Content: p.Content, Elapsed: p.Elapsed, Final: p.Final,
 	}}:
 	case <-ctx.Done():
@@ -87,7 +84,12 @@ func (h *Hub) storeParts(ctx context.Context, batch []part, defects int) {
 	})
 	switch {
 	case err == nil:
+		unknown := unknownRuns(stored)
 		for _, p := range batch {
+			if p.Attempt == 0 && unknown[ci.RunRef{JobID: p.JobID, Run: p.Run}] {
+				h.keepEarly(ctx, p)
+				continue
+			}
 			h.ack(ctx, p.delivery)
 		}
 		h.announceLogs(ctx, stored)
@@ -108,6 +110,9 @@ func (h *Hub) storeParts(ctx context.Context, batch []part, defects int) {
 func (h *Hub) announceLogs(ctx context.Context, stored []ci.LogStored) {
 	var changes []ci.Change
 	for _, s := range stored {
+		if s.Unknown {
+			continue
+		}
 		if s.Refused {
 			h.counts.stale.Add(1)
 			continue

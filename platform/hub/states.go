@@ -21,13 +21,13 @@ func (h *Hub) state(d broker.Delivery) (key string, work func(context.Context)) 
 		return "", func(ctx context.Context) { h.drop(ctx, d, err) }
 	}
 	key = strconv.FormatInt(r.ID, 10)
-	if foreign(d.Message()) {
-		return key, func(ctx context.Context) { h.ignore(ctx, d, r.ID) }
-	}
 	report, ok := reportOf(r)
 	if !ok {
 		err := fmt.Errorf("read state report: job %d cannot be reported as %q", r.ID, r.State)
 		return key, func(ctx context.Context) { h.drop(ctx, d, err) }
+	}
+	if foreign(d.Message()) {
+		return key, func(ctx context.Context) { h.foreignReport(ctx, d, report, r.AttemptOf()) }
 	}
 	if report.State.Final() && r.Headrace.LogParts > 0 {
 		last := lastState{report: report, parts: r.Headrace.LogParts, delivery: d, since: time.Now()}
@@ -42,13 +42,6 @@ func foreign(m broker.Message) bool {
 		Headrace *json.RawMessage `json:"headrace"`
 	}
 	return json.Unmarshal(m.Body, &own) != nil || own.Headrace == nil
-}
-
-// ignore settles what a foreign worker said: only attempts that were claimed are run here.
-func (h *Hub) ignore(ctx context.Context, d broker.Delivery, jobID int64) {
-	h.counts.foreign.Add(1)
-	h.seldom.warn(ctx, "a worker that does not claim its jobs was heard; what it says is not used", "job_id", jobID)
-	h.ack(ctx, d)
 }
 
 // reportOf translates a report. received says nothing that the claim has not said.

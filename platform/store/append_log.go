@@ -52,7 +52,8 @@ func (o logOwner) stored(l *logRow) ci.LogStored {
 
 // AppendLog stores parts that workers sent, of any number of logs at once, and answers for each log how far it is stored
 // without a gap. Parts that are stored already change nothing; parts beyond a gap count once it is filled. Parts of a run
-// that the attempt does not belong to are refused; after the log is closed nothing is stored.
+// that the attempt does not belong to are refused; after the log is closed nothing is stored. Parts of attempt 0 belong to the
+// attempt that has their run; where none has it yet, nothing is stored.
 func (s *Store) AppendLog(ctx context.Context, parts []ci.LogPart) (answers []ci.LogStored, err error) {
 	batches, err := byAttempt(parts)
 	if err != nil || len(batches) == 0 {
@@ -70,6 +71,20 @@ type logBatch struct {
 	attemptKey
 	run   string
 	parts []ci.LogPart
+}
+
+// find looks for the attempt of a foreign run, whose parts do not name it.
+func (b *logBatch) find(owners map[attemptKey]logOwner) bool {
+	for key, o := range owners {
+		if key.job == b.job && o.run == b.run && b.run != "" {
+			b.attemptKey = key
+			for i := range b.parts {
+				b.parts[i].Attempt = key.number
+			}
+			return true
+		}
+	}
+	return false
 }
 
 func byAttempt(parts []ci.LogPart) ([]*logBatch, error) {
@@ -119,6 +134,10 @@ func (s *Store) appendLogs(ctx context.Context, c conn, batches []*logBatch) ([]
 	answers := make([]ci.LogStored, len(batches))
 	var fresh []storedPart
 	for i, b := range batches {
+		if b.number == 0 && !b.find(owners) {
+			answers[i] = ci.LogStored{JobID: b.job, Run: b.run, Unknown: true}
+			continue
+		}
 		owner, l := owners[b.attemptKey], index[b.attemptKey]
 		// A run gets its log with its claim, so that there is no log without a run.
 		if l == nil || owner.run != b.run || b.run == "" || owner.reason == ci.ReasonWorkerLost {

@@ -81,8 +81,8 @@ func (h *held) canceledRuns(ctx context.Context) ([]ci.CanceledRun, error) {
 		return nil, nil
 	}
 	return list(ctx, h.c, func(row scanner) (r ci.CanceledRun, err error) {
-		err = row.Scan(&r.JobID, &r.Attempt, &r.Run, &r.WorkerID)
+		err = row.Scan(&r.JobID, &r.Attempt, &r.Run, &r.WorkerID, &r.Unclaimed)
 		return r, err
-	}, `SELECT a.job_id, a.number, a.run, a.worker_id FROM attempts a JOIN jobs j ON j.id = a.job_id AND j.attempt = a.number
+	}, `SELECT a.job_id, a.number, a.run, a.worker_id, a.unclaimed FROM attempts a JOIN jobs j ON j.id = a.job_id AND j.attempt = a.number
 		WHERE a.job_id {{ints $1}} ORDER BY a.job_id`, ids(owned))
 }

@@ -45,7 +45,8 @@ func (s *Store) Hear(ctx context.Context, node string, gap time.Duration) error 
 }
 
 // ReapLost takes the attempts from workers that were not heard for the lease, in hearing time: the job goes on with its
-// next attempt, or is errored after so many tries.
+// next attempt, or is errored after so many tries. A worker that does not claim is never heard; its lease is as long as a job
+// may run.
 func (s *Store) ReapLost(ctx context.Context, lease time.Duration, maxTries int) (all []ci.Lost, err error) {
 	var silent []ci.RunRef
 	err = s.read(ctx, "find lost workers", func(ctx context.Context, c conn) error {
@@ -53,7 +54,8 @@ func (s *Store) ReapLost(ctx context.Context, lease time.Duration, maxTries int)
 			err = row.Scan(&r.JobID, &r.Attempt, &r.Run)
 			return r, err
 		}, `SELECT job_id, number, run FROM attempts WHERE state IN ('received', 'started')
-			AND heard < (SELECT counter FROM hearing WHERE id = 1) - $1 ORDER BY job_id LIMIT 200`, lease.Microseconds())
+			AND heard < (SELECT CASE WHEN attempts.unclaimed THEN counter - $2 ELSE counter - $1 END FROM hearing WHERE id = 1)
+			ORDER BY job_id LIMIT 200`, lease.Microseconds(), s.config.ForeignLimit.Microseconds())
 		return err
 	})
 	if err != nil {
@@ -79,8 +81,8 @@ func (s *Store) reap(ctx context.Context, run ci.RunRef, lease time.Duration, ma
 		if err != nil {
 			return err
 		}
-		silence, err := silenceOf(ctx, c, run)
-		if err != nil || silence <= lease {
+		silence, unclaimed, err := silenceOf(ctx, c, run)
+		if err != nil || (silence <= lease && !unclaimed) || (silence <= s.config.ForeignLimit && unclaimed) {
 			return err
 		}
 		worker := h.jobs[i].WorkerName
@@ -103,12 +105,12 @@ func (s *Store) reap(ctx context.Context, run ci.RunRef, lease time.Duration, ma
 }
 
 // silenceOf holds the row of an attempt and says for how long, in hearing time, its worker was not heard.
-func silenceOf(ctx context.Context, c conn, run ci.RunRef) (time.Duration, error) {
+func silenceOf(ctx context.Context, c conn, run ci.RunRef) (silence time.Duration, unclaimed bool, err error) {
 	var heard, counter int64
-	err := c.row(ctx, "SELECT heard FROM attempts WHERE job_id = $1 AND number = $2 {{lock}}", run.JobID, run.Attempt).Scan(&heard)
+	err = c.row(ctx, "SELECT heard, unclaimed FROM attempts WHERE job_id = $1 AND number = $2 {{lock}}", run.JobID, run.Attempt).Scan(&heard, &unclaimed)
 	if err != nil {
-		return 0, found(err, errNoJob)
+		return 0, false, found(err, errNoJob)
 	}
 	err = c.row(ctx, "SELECT counter FROM hearing WHERE id = 1").Scan(&counter)
-	return time.Duration(counter-heard) * time.Microsecond, err
+	return time.Duration(counter-heard) * time.Microsecond, unclaimed, err
 }

@@ -12,14 +12,21 @@ import (
 
 // ClaimAttempt gives an attempt to the run that asks for it. The same question gets the same answer as often as it is
 // asked. ci.ErrStale (also where the job is gone), ci.ErrOwned and ci.ErrNotQueued refuse. The job comes with its configuration.
+// Where an unclaimed run holds the attempt, the claim shows that the broker took the delivery from it: the job goes on with
+// its next attempt, moved says so, and the claim is refused as stale.
 func (s *Store) ClaimAttempt(ctx context.Context, claim ci.Claim) (granted ci.Claimed, moved ci.Moved, err error) {
 	if claim.Run == "" {
 		return granted, moved, fault.New(fault.Invalid, "A claim needs the id of a run.")
 	}
+	taken := false // from an unclaimed run
 	err = s.write(ctx, fmt.Sprintf("claim job %d", claim.JobID), func(ctx context.Context, c conn) error {
 		h, i, err := s.holdJob(ctx, c, claim.JobID)
 		if err != nil {
 			return gone(err)
+		}
+		if taken, err = h.takeBack(ctx, i, claim, s.config.MaxTries); err != nil || taken {
+			moved = h.moved(i, true)
+			return err
 		}
 		event := ci.JobEvent{Kind: ci.JobClaim, Attempt: claim.Attempt, Run: claim.Run, Worker: claim.Worker}
 		changed, err := h.apply(i, event)
@@ -36,7 +43,19 @@ func (s *Store) ClaimAttempt(ctx context.Context, claim ci.Claim) (granted ci.Cl
 		moved.Job.Config = granted.Job.Config
 		return err
 	})
+	if taken && err == nil {
+		err = ci.ErrStale
+	}
 	return granted, moved, err
+}
+
+// takeBack takes the job from an unclaimed run whose delivery the broker has given to the worker that claims now.
+func (h *held) takeBack(ctx context.Context, i int, claim ci.Claim, maxTries int) (bool, error) {
+	w, err := h.holder(ctx, i)
+	if err != nil || !h.redelivered(i, w, claim.Attempt) {
+		return false, err
+	}
+	return true, h.loseDelivery(ctx, i, maxTries)
 }
 
 // gone turns a missing job into a stale attempt.

@@ -90,6 +90,10 @@ func (l *logRow) write(ctx context.Context, c conn, src ci.LogSource, note strin
 	return l.save(ctx, c, now)
 }
 
+// foreignQuiet is how long after its end the log of a foreign run may be added to: such a worker says that a job has ended
+// before it stops the job's container, which may take long, and sends the end of the log after it.
+const foreignQuiet = 3 * time.Minute
+
 // CloseLogs closes the logs of ended attempts to which nothing was added for the time of quiet, and says in each what is
 // missing of it.
 func (s *Store) CloseLogs(ctx context.Context, quiet time.Duration) (closed []ci.LogStored, err error) {
@@ -100,8 +104,9 @@ func (s *Store) CloseLogs(ctx context.Context, quiet time.Duration) (closed []ci
 			err = row.Scan(&k.job, &k.number)
 			return k, err
 		}, `SELECT l.job_id, l.attempt FROM logs l JOIN attempts a ON a.job_id = l.job_id AND a.number = l.attempt
-			WHERE NOT l.closed AND a.state IN ('passed', 'failed', 'errored', 'canceled') AND a.finished_at <= $1 AND l.updated_at <= $1
-			ORDER BY l.job_id, l.attempt LIMIT 200`, at(before))
+			WHERE NOT l.closed AND a.state IN ('passed', 'failed', 'errored', 'canceled') AND l.updated_at <= $1
+			AND (a.finished_at <= $2 OR (a.finished_at <= $1 AND NOT a.unclaimed))
+			ORDER BY l.job_id, l.attempt LIMIT 200`, at(before), at(s.Now().Add(-max(quiet, foreignQuiet))))
 		return err
 	})
 	if err != nil {

@@ -36,6 +36,10 @@ type Config struct {
 	MaxConns int
 	// Lease is how long, in hearing time, a worker may be silent before it counts as lost in lists and for dispatch. Default 15 s.
 	Lease time.Duration
+	// ForeignLimit is how long, in hearing time, a worker that does not claim may have a job. Default 60 min.
+	ForeignLimit time.Duration
+	// MaxTries bounds the attempts of a job that the broker takes from workers which do not claim. Default [ci.MaxTries].
+	MaxTries int
 	// Settle is how long after a gap in hearing the time heard does not count. Default 30 s, negative: none.
 	Settle time.Duration
 	// Now replaces the store's clock, for tests.
@@ -51,6 +55,9 @@ func (c Config) withDefaults() Config {
 	c.MaxConns = max(c.MaxConns, 2)
 	if c.Lease <= 0 {
 		c.Lease = 15 * time.Second
+	}
+	if c.ForeignLimit <= 0 {
+		c.ForeignLimit = time.Hour
 	}
 	if c.Settle == 0 {
 		c.Settle = 30 * time.Second

@@ -70,6 +70,10 @@ func (s *Store) OutboxFailed(ctx context.Context, id int64, reason string, again
 	})
 }
 
+// patientRequeue is how much longer a message may lie on a queue of foreign workers: such a worker may hold a delivery for
+// half a minute before it says so, and a double makes two of them run the job.
+const patientRequeue = 20
+
 // Requeue puts the message of every job out again that was sent longer ago than idle and not claimed since, although a
 // worker is free: the broker may have lost it. It is the message of the same attempt, so that a double does no harm.
 func (s *Store) Requeue(ctx context.Context, idle time.Duration) (n int, err error) {
@@ -78,9 +82,14 @@ func (s *Store) Requeue(ctx context.Context, idle time.Duration) (n int, err err
 		if n = 0; err != nil || len(free) == 0 {
 			return err
 		}
+		foreign, err := foreignQueues(ctx, c)
+		if err != nil {
+			return err
+		}
 		now := s.Now()
 		old, err := list(ctx, c, scanID, `SELECT id FROM outbox WHERE sent_at IS NOT NULL AND sent_at <= $1 AND queue {{texts $2}}
-			ORDER BY id LIMIT 200 {{skip locked}}`, at(now.Add(-idle)), texts(free))
+			AND (sent_at <= $3 OR NOT (queue {{texts $4}})) ORDER BY id LIMIT 200 {{skip locked}}`,
+			at(now.Add(-idle)), texts(free), at(now.Add(-patientRequeue*idle)), texts(foreign))
 		if err != nil || len(old) == 0 {
 			return err
 		}

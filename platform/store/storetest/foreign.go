@@ -3,7 +3,15 @@ package storetest
 import "testing"
 
 var foreignTests = map[string]func(*testing.T, *node){
-	"the script token is made once": testScriptToken,
+	"the script token is made once":                    testScriptToken,
+	"the first report of a run gives it the attempt":   testForeignFirstReport,
+	"a redelivery gives the next attempt":              testForeignRedelivery,
+	"our claims and theirs do not mix":                 testForeignBesideOurs,
+	"what is canceled stops once nobody else is hit":   testForeignCanceled,
+	"the lease is as long as a job may run":            testForeignLease,
+	"a log finds its attempt by the run":               testForeignLog,
+	"the slots of foreign workers count":               testForeignSlots,
+	"a message lies longer before it is offered again": testForeignRequeue,
 }
 
 func testScriptToken(t *testing.T, n *node) {

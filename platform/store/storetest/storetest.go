@@ -23,7 +23,7 @@ func Run(t *testing.T, create func(t *testing.T) Database) {
 	t.Helper()
 	for name, group := range map[string]map[string]func(*testing.T, *node){
 		"users": userTests, "repositories": repositoryTests, "requests": requestTests, "builds": buildTests, "results": resultTests,
-		"dispatch": dispatchTests, "hub": hubTests, "hearing": hearingTests, "logs": logTests, "nodes": nodeTests, "life": lifeTests,
+		"dispatch": dispatchTests, "hub": hubTests, "hearing": hearingTests, "logs": logTests, "nodes": nodeTests, "life": lifeTests, "foreign": foreignTests,
 		"dead letters": deadLetterTests,
 	} {
 		for sentence, test := range group {
