@@ -36,7 +36,7 @@ const (
 type commands struct {
 	Up       upCommand       `cmd:"" help:"Trial: dashboard, platform and one worker in one process. Needs no other server."`
 	Platform platformCommand `cmd:"" help:"Run one platform node: pages, API, dashboard."`
-	Worker   workerCommand   `cmd:"" help:"Run one worker: it takes builds over RabbitMQ and runs them."`
+	Worker   workerCommands  `cmd:"" help:"Run one worker: it takes builds over RabbitMQ and runs them. Ask it how it stands, drain it."`
 	Repo     repoCommands    `cmd:"" help:"Add and list repositories."`
 	Trigger  triggerCommand  `cmd:"" help:"Request a build of a repository."`
 	Logs     logsCommand     `cmd:"" help:"Print the log of a job, or follow it."`
@@ -55,12 +55,13 @@ type terminal struct {
 }
 
 func main() {
+	args := hideSecrets(os.Args)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	dir, err := os.Getwd()
 	if err != nil {
 		dir = "."
 	}
-	code := execute(ctx, os.Args[1:], terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ(), dir: dir})
+	code := execute(ctx, args[1:], terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ(), dir: dir})
 	stop()
 	os.Exit(code)
 }

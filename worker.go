@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"os/signal"
@@ -24,11 +25,18 @@ import (
 	"github.com/headrace/headrace/worker/script"
 )
 
+// workerCommands are about the worker on this machine.
+type workerCommands struct {
+	Run    workerCommand       `cmd:"" default:"withargs" help:"Run it; headrace worker alone does the same."`
+	Status workerStatusCommand `cmd:"" help:"How the worker on this machine stands, and what it runs."`
+	Drain  workerDrainCommand  `cmd:"" help:"Let its running jobs end, and let it take no new ones; then it ends."`
+}
+
 // workerCommand runs a worker. Environment names are those of the contract.
 type workerCommand struct {
 	AMQPURL          string        `help:"amqp://user:password@host:5672/vhost, amqps:// for TLS." env:"HEADRACE_AMQP_URL" name:"amqp-url" placeholder:"URL"`
 	AMQPURLFile      string        `help:"File that holds that URL, - for standard input." env:"HEADRACE_AMQP_URL_FILE" name:"amqp-url-file" placeholder:"FILE"`
-	PlatformHost     string        `help:"Host of the platform; with the RabbitMQ password in place of a URL." env:"HEADRACE_PLATFORM_HOST" placeholder:"HOST"`
+	PlatformHost     string        `help:"Host of the platform, or several with commas between them; with the RabbitMQ password in place of a URL." env:"HEADRACE_PLATFORM_HOST" placeholder:"HOST"`
 	RabbitMQPassword string        `help:"RabbitMQ password of the platform; better from a file." env:"HEADRACE_RABBITMQ_PASSWORD" name:"rabbitmq-password" placeholder:"PASSWORD"`
 	RabbitMQFile     string        `help:"File that holds the RabbitMQ password, - for standard input." env:"HEADRACE_RABBITMQ_PASSWORD_FILE" name:"rabbitmq-password-file" placeholder:"FILE"`
 	TLSCA            string        `help:"PEM file of the authority that signed RabbitMQ's certificate." env:"HEADRACE_AMQP_TLS_CA" name:"amqp-tls-ca" placeholder:"FILE"`
@@ -38,10 +46,11 @@ type workerCommand struct {
 	PoolSize         int           `help:"How many jobs at a time; default: the number of CPUs." env:"HEADRACE_POOL_SIZE"`
 	Executor         string        `help:"What runs the jobs: local (no isolation)." env:"HEADRACE_EXECUTOR" default:"local" enum:"local"`
 	Name             string        `help:"Name for people; default: the host's." env:"HEADRACE_WORKER_NAME"`
-	DataDir          string        `help:"Where work directories are made." env:"HEADRACE_DATA_DIR" default:"/var/lib/headrace-worker"`
+	DataDir          string        `help:"Where work directories are made, and the socket of its status." env:"HEADRACE_DATA_DIR" default:"/var/lib/headrace-worker"`
+	Health           string        `help:"Address that answers /healthz and /readyz; none by default." env:"HEADRACE_HEALTH" placeholder:"ADDR"`
 	JobTimeout       time.Duration `help:"How long a job may run where it does not say so itself." env:"HEADRACE_JOB_TIMEOUT" default:"50m"`
-	LogSilence       time.Duration `help:"How long a job's log may be silent." env:"HEADRACE_LOG_SILENCE" default:"10m"`
-	LogLimit         int64         `help:"How many bytes a job's log may have." env:"HEADRACE_LOG_LIMIT" default:"67108864"`
+	LogSilence       time.Duration `help:"How long a job's log may be silent." env:"HEADRACE_JOB_LOG_SILENCE" default:"10m"`
+	LogLimit         int64         `help:"How many bytes a job's log may have." env:"HEADRACE_JOB_LOG_LIMIT" default:"67108864"`
 	LogLevel         string        `help:"debug, info, warn or error." env:"HEADRACE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error"`
 }
 
@@ -65,7 +74,11 @@ func (c workerCommand) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	return c.serve(ctx, carrier, log)
+	health, err := openHealth(ctx, c.Health)
+	if err != nil {
+		return err
+	}
+	return c.serve(ctx, carrier, health, log)
 }
 
 func (c workerCommand) address(t terminal) (string, error) {
@@ -85,29 +98,56 @@ func (c workerCommand) address(t terminal) (string, error) {
 	if c.PlatformHost == "" || password == "" {
 		return "", fault.New(fault.Invalid, "Where is RabbitMQ? Give --platform-host and --rabbitmq-password-file, or --amqp-url-file.")
 	}
-	host := c.PlatformHost
-	if !strings.Contains(host, ":") {
-		host += ":5671"
+	hosts, err := platformHosts(c.PlatformHost)
+	if err != nil {
+		return "", err
 	}
-	u := url.URL{Scheme: "amqps", User: url.UserPassword("travis", password), Host: host, Path: "/travis"}
+	u := url.URL{Scheme: "amqps", User: url.UserPassword("travis", password), Host: hosts, Path: "/travis"}
 	return u.String(), nil
 }
 
+// platformHosts gives each host of the list the port of RabbitMQ's TLS, unless it has one.
+func platformHosts(list string) (string, error) {
+	var hosts []string
+	for host := range strings.SplitSeq(list, ",") {
+		host = strings.TrimSpace(host)
+		if host == "" || strings.ContainsAny(host, "/@ ") {
+			return "", fault.New(fault.Invalid, "--platform-host is a host name, or several with commas between them. For a whole URL there is --amqp-url-file.")
+		}
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			host = net.JoinHostPort(strings.Trim(host, "[]"), "5671")
+		}
+		hosts = append(hosts, host)
+	}
+	return strings.Join(hosts, ","), nil
+}
+
 // serve runs the worker. The first signal lets running jobs end and takes no new ones; the second gives them back at once.
-func (c workerCommand) serve(ctx context.Context, carrier broker.Carrier, log *slog.Logger) error {
+func (c workerCommand) serve(ctx context.Context, carrier broker.Carrier, health net.Listener, log *slog.Logger) error {
 	w, done, err := newWorker(carrier, workerPlan{
 		dir: c.DataDir, name: c.Name, queue: c.Queue, slots: c.PoolSize,
 		timeout: c.JobTimeout, silence: c.LogSilence, logLimit: c.LogLimit,
 	}, log)
 	if err != nil {
-		return err
+		return errors.Join(err, closeHealth(health))
 	}
 	defer done()
+	control := newWorkerControl(w, carrier)
 	// The carrier outlives the worker, so that the worker can give its jobs back.
 	wires := run.NewGroup(context.WithoutCancel(ctx))
 	wires.Go("broker", carrier.Run)
 	life := run.NewGroup(context.WithoutCancel(ctx))
 	life.Go("signals", func(inner context.Context) error { return drainThenStop(ctx, inner, w, life.Stop, log) })
+	life.Go("status socket", func(ctx context.Context) error {
+		control.serveSocket(ctx, c.DataDir, log)
+		return nil
+	})
+	if health != nil {
+		life.Go("health", func(ctx context.Context) error {
+			control.serveHealth(ctx, health, log)
+			return nil
+		})
+	}
 	life.Go("worker", func(ctx context.Context) error {
 		defer life.Stop()
 		return w.Run(ctx)
