@@ -10,6 +10,7 @@
 //	worker ----- state ----------> queue reporting.jobs.builds ---------> platform
 //	worker ----- log part -------> queue reporting.jobs.logs -----------> platform
 //	worker ----- heartbeat ------> queue headrace.heartbeats -----------> platform --- answer ---> queue headrace.worker.ID
+//	worker ----- no job ---------> queue headrace.rejects --------------> platform
 //	platform --- cancel ---------> exchange headrace.commands (fanout) -> every queue headrace.worker.ID
 //
 // Truth is in SQL: every message exists outside the broker until SQL has it, so a lost or doubled message costs time only.

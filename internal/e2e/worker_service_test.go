@@ -170,7 +170,7 @@ func TestWorkerService_secondSignal(t *testing.T) {
 	}
 }
 
-// TestWorkerService_hosts: of several hosts in one address the worker finds the one that is there.
+// TestWorkerService_hosts: of several hosts in one address the worker finds the one that is there, also after it was killed.
 func TestWorkerService_hosts(t *testing.T) {
 	t.Parallel()
 	s := standard(t, 1, 0)
@@ -179,7 +179,10 @@ func TestWorkerService_hosts(t *testing.T) {
 		t.Fatalf("no user in %s", s.amqp)
 	}
 	w := startService(t, []string{user + "@" + freeAddress(t) + "," + freeAddress(t) + "," + host})
-	w.status("connected", 0, func(st workerState) bool { return st.Broker.Connected })
+	before := w.status("connected", 0, func(st workerState) bool { return st.Broker.Connected })
+	w.kill() // its socket is left over
+	w.process.start()
+	w.status("connected after a kill", 0, func(st workerState) bool { return st.Broker.Connected && st.PID != before.PID })
 }
 
 // TestWorkerService_secrets: what is secret on the command line stands in no list of processes, and the worker says what it
