@@ -125,15 +125,17 @@ func TestWhatTheBrokerDoesNotTakeIsKept(t *testing.T) {
 		err    error
 		failed int // messages that are put back after one publish was refused
 		reason string
+		least  time.Duration // until the next try
+		most   time.Duration
 	}{
-		"broker away":   {broker.ErrUnavailable, 3, "The message broker does not answer."},
-		"no such queue": {broker.ErrUnroutable, 1, "The message broker has no queue builds.linux."},
+		"broker away":   {broker.ErrUnavailable, 3, "The message broker does not answer.", 0, 2 * time.Second},
+		"no such queue": {broker.ErrUnroutable, 1, "The message broker has no queue builds.linux.", 8 * time.Second, 16 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, carrier := newFakeStore(), newFakeCarrier()
 			for id := range 4 {
-				s.outbox = append(s.outbox, ci.OutMessage{ID: int64(id + 1), Queue: "builds.linux", Tries: 2, Body: []byte("{}")})
+				s.outbox = append(s.outbox, ci.OutMessage{ID: int64(id + 1), Queue: "builds.linux", Tries: 4, Body: []byte("{}")})
 			}
 			carrier.PublishFunc = func(_ context.Context, m broker.Message) error {
 				if m.ID == "2" {
@@ -153,8 +155,8 @@ func TestWhatTheBrokerDoesNotTakeIsKept(t *testing.T) {
 			if len(s.failures) != c.failed || s.failures[0].id != 2 || s.failures[0].reason != c.reason {
 				t.Errorf("failures %+v, want %d that say %q", s.failures, c.failed, c.reason)
 			}
-			if again := s.failures[0].again; again < 2*time.Second || again > 4*time.Second {
-				t.Errorf("again after %s, want the third pause: 2 to 4 s", again)
+			if again := s.failures[0].again; again < c.least || again > c.most {
+				t.Errorf("again after %s, want from %s to %s", again, c.least, c.most)
 			}
 			if len(s.sent)+len(s.failures) != 4 || s.sent[0] != 1 {
 				t.Errorf("sent %v", s.sent)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
+	"time"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/platform/ci"
@@ -79,15 +81,19 @@ func (d *Dispatch) declare(ctx context.Context, queue string) error {
 	return nil
 }
 
+// mostAway bounds the pause while the broker is away. A try costs little, and when the broker is back no job should wait
+// for the rest of a long pause.
+const mostAway = 2 * time.Second
+
 // failed keeps messages for a later try, with the reason where people see it.
 func (d *Dispatch) failed(ctx context.Context, list []ci.OutMessage, cause error) error {
-	reason := "The message broker does not answer."
+	reason, most := "The message broker does not answer.", mostAway
 	if errors.Is(cause, broker.ErrUnroutable) {
-		reason = fmt.Sprintf("The message broker has no queue %s.", list[0].Queue)
+		reason, most = fmt.Sprintf("The message broker has no queue %s.", list[0].Queue), math.MaxInt64
 	}
 	d.log.WarnContext(ctx, "jobs could not be given to the broker; they are kept and tried again", "count", len(list), "queue", list[0].Queue, "err", cause)
 	for _, m := range list {
-		if err := d.store.OutboxFailed(ctx, m.ID, reason, d.config.Retry.After(m.Tries+1)); err != nil {
+		if err := d.store.OutboxFailed(ctx, m.ID, reason, min(d.config.Retry.After(m.Tries+1), most)); err != nil {
 			return err
 		}
 	}
