@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,24 +21,33 @@ type outage struct {
 	ledger   ledger
 	build    int64
 	jobs     []job
+	gates    []string // of each job: the fault in which it ends
 }
 
-// TestFault_Outages: twenty jobs run while RabbitMQ, PostgreSQL and the only platform node go and come back, the queues of
-// reports are purged and the virtual host is made anew. Each job is run once, no attempt is burnt, every log is whole.
+// TestFault_Outages: twenty jobs and more run while RabbitMQ, PostgreSQL and the only platform node go or hang and come back,
+// the virtual host is made anew and the queues of reports are purged. Each job is run once, no attempt is burnt, every log
+// is whole.
 func TestFault_Outages(t *testing.T) {
 	t.Parallel()
 	o := startOutage(t)
 	for _, fault := range []struct {
 		name string
 		f    func(*testing.T, *outage)
+		long bool // left to the long form
 	}{
-		{"platform", platformOutage}, {"broker", brokerOutage}, {"database", databaseOutage}, {"vhost", newVhost}, {"purge", purgedReports},
+		{"dead platform", deadPlatform, false}, {"paused platform", pausedPlatform, true}, {"stopped broker", stoppedBroker, false},
+		{"hanging broker", hangingBroker, true}, {"dead database", deadDatabase, false}, {"new virtual host", newVhost, false},
+		{"purged reports", purgedReports, false},
 	} {
+		if fault.long && !verifying() {
+			continue
+		}
 		began := time.Now()
 		fault.f(t, o)
 		for _, api := range o.apis {
 			ready(t, api.url)
 		}
+		o.checkOnce(t, fault.name)
 		o.ledger.caughtUp(t, o.api(), o.jobs)
 		t.Logf("%s: came back, and all logs with it, after %s in all", fault.name, time.Since(began).Round(time.Millisecond))
 		o.checkOnce(t, fault.name)
@@ -53,7 +63,7 @@ func TestFault_Outages(t *testing.T) {
 	}
 }
 
-// startOutage starts everything, and twenty jobs on two workers.
+// startOutage starts everything, and the jobs on two workers.
 func startOutage(t *testing.T) *outage {
 	t.Helper()
 	o := &outage{postgres: testkit.OwnPostgres(t, servers.Durable), rabbitmq: testkit.OwnRabbitMQ(t)}
@@ -62,11 +72,11 @@ func startOutage(t *testing.T) *outage {
 		"HEADRACE_POSTGRES_URL=" + o.postgres.URL(), "HEADRACE_REDIS_URL=" + testkit.OwnRedis(t).URL(), o.amqp,
 		"HEADRACE_LIMITS_LEASE=" + leaseOf().String(),
 	})
-	const slots = 10
-	o.addWorker(t, "mill-1", slots)
-	o.addWorker(t, "mill-2", slots)
+	o.gates = slices.Concat(slices.Repeat([]string{"database"}, 2), slices.Repeat([]string{"vhost"}, 10), slices.Repeat([]string{"purge"}, 10))
+	o.addWorker(t, "mill-1", len(o.gates)/2)
+	o.addWorker(t, "mill-2", len(o.gates)/2)
 	var source string
-	o.ledger, source = gated(t, slices.Concat(slices.Repeat([]string{"early"}, slots), slices.Repeat([]string{"late"}, slots))...)
+	o.ledger, source = gated(t, o.gates...)
 	o.api().addRepository(t, "acme/steady", source)
 	o.build, o.jobs = o.ledger.running(t, o.api(), "acme/steady")
 	return o
@@ -82,17 +92,42 @@ func (o *outage) checkOnce(t *testing.T, after string) {
 	}
 }
 
-// platformOutage kills the only node and starts it again later.
-func platformOutage(t *testing.T, o *outage) {
+// deadPlatform kills the only node and starts it again later.
+func deadPlatform(t *testing.T, o *outage) {
 	t.Helper()
 	o.nodes[0].kill()
 	pause(t, lasting(leaseOf()+time.Second, 20*time.Second))
 	o.nodes[0].start()
 }
 
-// brokerOutage stops RabbitMQ for a while. A worker that is started meanwhile waits, says so, and then takes the job that
+// pausedPlatform stops the only node for a while, as a suspended machine does, and lets it go on.
+func pausedPlatform(t *testing.T, o *outage) {
+	t.Helper()
+	node := o.nodes[0].cmd.Process
+	if err := node.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	pause(t, leaseOf()+time.Second)
+	if err := node.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hangingBroker makes RabbitMQ say nothing for a while; the connections stay.
+func hangingBroker(t *testing.T, o *outage) {
+	t.Helper()
+	if err := o.rabbitmq.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	pause(t, leaseOf()+time.Second)
+	if err := o.rabbitmq.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stoppedBroker stops RabbitMQ for a while. A worker that is started meanwhile waits, says so, and then takes the job that
 // was asked for meanwhile; the others have no room.
-func brokerOutage(t *testing.T, o *outage) {
+func stoppedBroker(t *testing.T, o *outage) {
 	t.Helper()
 	api := o.api()
 	api.addRepository(t, "acme/meanwhile", repository(t, map[string]string{".travis.yml": "language: shell\nscript: echo at last\n"}))
@@ -120,56 +155,57 @@ func brokerOutage(t *testing.T, o *outage) {
 	}
 }
 
-// databaseOutage kills PostgreSQL and starts it again later.
-func databaseOutage(t *testing.T, o *outage) {
+// deadDatabase kills PostgreSQL and starts it again later; meanwhile some jobs end.
+func deadDatabase(t *testing.T, o *outage) {
 	t.Helper()
 	if err := o.postgres.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	o.ledger.open(t, "database")
 	pause(t, lasting(leaseOf()+time.Second, 30*time.Second))
 	if err := o.postgres.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	ready(t, o.api().url)
+	o.awaitEnds(t, "database")
 }
 
-// newVhost deletes the virtual host with all that is in it, ends half of the jobs, and makes it again.
+// newVhost deletes the virtual host with all that is in it, ends some of the jobs, and makes it again.
 func newVhost(t *testing.T, o *outage) {
 	t.Helper()
 	o.manage(t, http.MethodDelete, "/api/vhosts/travis", "")
-	o.ledger.open(t, "early")
+	o.ledger.open(t, "vhost")
 	pause(t, 2*time.Second) // for the jobs to end, with nobody to hear it
 	o.manage(t, http.MethodPut, "/api/vhosts/travis", "{}")
 	o.manage(t, http.MethodPut, "/api/permissions/travis/travis", `{"configure":".*","write":".*","read":".*"}`)
-	o.awaitEnds(t, "early")
+	o.awaitEnds(t, "vhost")
 }
 
-// purgedReports ends the other half of the jobs while no node listens, and empties both queues before one does.
+// purgedReports ends the last jobs while no node listens, and empties both queues before one does.
 func purgedReports(t *testing.T, o *outage) {
 	t.Helper()
 	o.nodes[0].kill()
-	o.ledger.open(t, "late")
+	o.ledger.open(t, "purge")
 	const queues = "/api/queues/travis/"
 	eventually(t, "a report of each end in the queue", func() (bool, string) {
 		text, err := o.rabbitmq.Manage(t.Context(), http.MethodGet, queues+"reporting.jobs.builds", "")
-		return strings.Contains(text, fmt.Sprintf(`"messages_ready":%d,`, len(o.jobs)/2)), fmt.Sprint(text, err)
+		return strings.Contains(text, `"messages_ready":10,`), fmt.Sprint(text, err)
 	})
 	for _, queue := range []string{"reporting.jobs.builds", "reporting.jobs.logs"} {
 		o.manage(t, http.MethodDelete, queues+queue+"/contents", "")
 	}
 	o.nodes[0].start()
 	ready(t, o.api().url)
-	o.awaitEnds(t, "late")
+	o.awaitEnds(t, "purge")
 }
 
 // awaitEnds waits until the results of the jobs behind a gate are stored.
 func (o *outage) awaitEnds(t *testing.T, gate string) {
 	t.Helper()
-	half := o.jobs[:len(o.jobs)/2]
-	if gate == "late" {
-		half = o.jobs[len(o.jobs)/2:]
-	}
-	for _, j := range half {
-		awaitJob(t, o.api(), j.ID, "passed")
+	for i, j := range o.jobs {
+		if o.gates[i] == gate {
+			awaitJob(t, o.api(), j.ID, "passed")
+		}
 	}
 }
 
