@@ -37,7 +37,7 @@ screenshots: $(TESTRUN) ## pictures of every page at 1280 and 390 px, light and 
 	HEADRACE_SHOTS=$(CURDIR)/.cache/screenshots go test ./internal/e2e -run 'TestBrowser$$' -count=1
 
 verify: lint test ## the long form: also more kills, and every fuzzer for FUZZTIME (30s)
-	HEADRACE_VERIFY=1 $(TESTRUN) -- go test ./internal/e2e -run 'TestKill' -count=1 -v -timeout 40m
+	HEADRACE_VERIFY=1 $(TESTRUN) -- go test ./internal/e2e -run 'TestKill|TestFault' -count=1 -v -timeout 40m
 	@for target in $$(git grep -hoE '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go' | sed 's/func //' | sort -u); do \
 	  for package in $$(git grep -lE "^func $$target\(" -- '*_test.go' | xargs -n 1 dirname | sort -u); do \
 	    echo "$$package $$target"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; done; done
