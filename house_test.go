@@ -24,6 +24,7 @@ var house = []struct {
 	{"internal/run", []string{"internal/fault"}},
 	{"internal/dial", []string{"internal/fault"}},
 	{"internal/mask", []string{"internal/fault"}},
+	{"internal/seal", []string{"internal/fault"}},
 	{"internal/testkit", []string{"internal", "broker", "platform/coord"}},
 	{"internal/e2e", []string{"internal/testkit"}},
 	{"license", []string{"internal/fault"}},

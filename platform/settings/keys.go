@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/internal/seal"
 )
 
 // Key is one setting.
@@ -51,6 +52,7 @@ func Keys() []Key {
 		{Name: "ha.enabled", Help: "more than one node may run; needs the three URLs", set: boolean(func(s *Settings) *bool { return &s.HAEnabled })},
 		{Name: "ha.node_id", Help: "unique id of this node; empty: made once", set: text(func(s *Settings) *string { return &s.NodeID })},
 		{Name: "ha.node_name", Help: "name of this node for people; default: the host's", set: text(func(s *Settings) *string { return &s.NodeName })},
+		{Name: "cluster_key", Help: "keys of the cluster, base64, newest first, commas between; empty: made once in the data directory", Secret: true, set: clusterKey},
 		{Name: "admin_password", Help: "first password of admin and operator", Secret: true, set: func(s *Settings, v string) error { s.AdminPassword = Secret(v); return nil }},
 		{Name: "trusted_proxies", Help: "addresses or networks whose X-Forwarded-* count, commas between", set: proxies},
 		{Name: "limits.attempts", Help: "how often a job is begun when its worker is lost", set: number(func(s *Settings) *int { return &s.Attempts })},
@@ -111,6 +113,16 @@ func url(at func(*Settings) *Secret, schemes ...string) func(*Settings, string) 
 		}
 		return fault.New(fault.Invalid, "this starts with %s://, it must start with %s://", scheme, strings.Join(schemes, ":// or "))
 	}
+}
+
+func clusterKey(s *Settings, v string) error {
+	if v != "" {
+		if _, err := seal.ParseKeys(v); err != nil {
+			return err
+		}
+	}
+	s.ClusterKey = Secret(v)
+	return nil
 }
 
 func proxies(s *Settings, v string) error {

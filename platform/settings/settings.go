@@ -51,6 +51,8 @@ type Settings struct {
 	HAEnabled bool
 	// NodeID is unique for each node, NodeName is what people see.
 	NodeID, NodeName string
+	// ClusterKey seals what is secret in the database, see [seal.ParseKeys]. [Settings.Node] fills it in.
+	ClusterKey Secret
 	// AdminPassword sets the first password of admin and operator.
 	AdminPassword Secret
 	// TrustedProxies are those whose X-Forwarded-* count.
@@ -132,8 +134,11 @@ func (s Settings) check() error {
 	return nil
 }
 
-// Node fills in the node's id from its disk and makes the id on the first start.
+// Node fills in the cluster key and the node's id from its disk, and makes them on the first start.
 func (s *Settings) Node() error {
+	if err := s.readKey(); err != nil {
+		return err
+	}
 	if s.NodeID != "" {
 		return nil
 	}
