@@ -134,7 +134,8 @@ func (s *Store) appendLogs(ctx context.Context, c conn, batches []*logBatch) ([]
 	answers := make([]ci.LogStored, len(batches))
 	var fresh []storedPart
 	for i, b := range batches {
-		if b.number == 0 && !b.find(owners) {
+		// A run that became known since the rows of the logs were read has no log here yet: it comes again.
+		if b.number == 0 && (!b.find(owners) || index[b.attemptKey] == nil) {
 			answers[i] = ci.LogStored{JobID: b.job, Run: b.run, Unknown: true}
 			continue
 		}
