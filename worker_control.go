@@ -35,21 +35,22 @@ func newWorkerControl(w *worker.Worker, c broker.Carrier) *workerControl {
 
 // workerState is what the worker says of itself.
 type workerState struct {
-	PID        int         `json:"pid"`
-	ID         string      `json:"id"`
-	Name       string      `json:"name"`
-	Version    string      `json:"version"`
-	StartedAt  time.Time   `json:"started_at"`
-	Queue      string      `json:"queue"`
-	Executor   string      `json:"executor"`
-	Isolated   bool        `json:"isolated"`
-	Broker     brokerState `json:"broker"`
-	Draining   bool        `json:"draining"`
-	Slots      int         `json:"slots"`
-	Busy       int         `json:"busy"`
-	Runs       []workerRun `json:"runs"`
-	Unstored   int         `json:"unstored"`
-	SpoolBytes int64       `json:"spool_bytes"`
+	PID          int         `json:"pid"`
+	ID           string      `json:"id"`
+	Name         string      `json:"name"`
+	Version      string      `json:"version"`
+	StartedAt    time.Time   `json:"started_at"`
+	Queue        string      `json:"queue"`
+	Executor     string      `json:"executor"`
+	Isolated     bool        `json:"isolated"`
+	Broker       brokerState `json:"broker"`
+	Draining     bool        `json:"draining"`
+	Slots        int         `json:"slots"`
+	Busy         int         `json:"busy"`
+	Runs         []workerRun `json:"runs"`
+	Unstored     int         `json:"unstored"`
+	SpoolBytes   int64       `json:"spool_bytes"`
+	SpoolTrouble string      `json:"spool_trouble,omitempty"`
 }
 
 type brokerState struct {
@@ -72,7 +73,7 @@ func (c *workerControl) state() workerState {
 	s, b := c.worker.Status(), c.carrier.State()
 	state := workerState{
 		PID: os.Getpid(), ID: s.ID, Name: s.Name, Version: s.Version, StartedAt: c.started, Queue: s.Queue, Executor: s.Executor, Isolated: s.Isolated,
-		Broker: brokerState(b), Draining: s.Draining, Slots: s.Slots, Busy: s.Busy, Runs: []workerRun{}, Unstored: s.Unstored, SpoolBytes: s.SpoolBytes,
+		Broker: brokerState(b), Draining: s.Draining, Slots: s.Slots, Busy: s.Busy, Runs: []workerRun{}, Unstored: s.Unstored, SpoolBytes: s.SpoolBytes, SpoolTrouble: s.SpoolTrouble,
 	}
 	for _, r := range s.Runs {
 		state.Runs = append(state.Runs, workerRun(r))

@@ -140,6 +140,9 @@ func (s workerState) print(w io.Writer, now time.Time) error {
 	if s.Unstored > 0 || s.SpoolBytes > 0 {
 		_, _ = fmt.Fprintf(table, "  not stored yet\tends of %d jobs, %d bytes of output\n", s.Unstored, s.SpoolBytes)
 	}
+	if s.SpoolTrouble != "" {
+		_, _ = fmt.Fprintf(table, "  spool\tcannot keep output on disk; jobs that write much wait: %s\n", s.SpoolTrouble)
+	}
 	return table.Flush()
 }
 

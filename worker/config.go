@@ -34,7 +34,9 @@ type Config struct {
 	// HardTimeout, LogSilence and LogLimit hold for jobs that bring no limits of their own: 50 min, 10 min, 100 MB.
 	HardTimeout, LogSilence time.Duration
 	LogLimit                int64
-	// SpoolBytes bounds the output that is kept until the platform has stored it. Default 64 MiB.
+	// SpoolDir is where output and states are kept until the platform has stored them; one worker at a time may use it.
+	// Empty: in memory. SpoolBytes bounds what is kept: default 1 GiB, in memory 64 MiB.
+	SpoolDir   string
 	SpoolBytes int64
 
 	// Heartbeat is the time between heartbeats. Default 3 s.

@@ -150,6 +150,30 @@ func TestLocal_fullSpoolHoldsTheScriptUp(t *testing.T) {
 	}
 }
 
+func TestLocal_diskTakesWhatAnOutageKeeps(t *testing.T) {
+	const size = 20 << 20
+	dir := filepath.Join(t.TempDir(), "spool")
+	b := realSetup(t, func(c *worker.Config) { c.SpoolDir, c.SpoolBytes = dir, 4*size })
+	b.hub.set(func() { b.hub.mute = true })
+	mark := filepath.Join(t.TempDir(), "mark")
+	b.offer(t, newJob(7, fmt.Sprintf("echo begin; head -c %d /dev/zero; touch %s", size, mark)))
+	b.hub.await("the end of the script", func() bool {
+		_, err := os.Stat(mark)
+		return err == nil && b.w.Status().Unstored == 1
+	})
+	if s := b.w.Status(); s.SpoolBytes < size || s.SpoolTrouble != "" {
+		t.Errorf("%d bytes are kept, trouble %q", s.SpoolBytes, s.SpoolTrouble)
+	}
+	b.hub.set(func() { b.hub.mute = false })
+	if r := b.hub.awaitEnd(7); strings.Count(r.log, "\x00") != size {
+		t.Errorf("%d bytes arrived", strings.Count(r.log, "\x00"))
+	}
+	b.hub.await("an empty spool", func() bool {
+		left, err := os.ReadDir(dir)
+		return err == nil && len(left) == 0 && b.w.Status().SpoolBytes == 0
+	})
+}
+
 func TestLocal_manyJobs(t *testing.T) {
 	b := realSetup(t, func(c *worker.Config) { c.Slots = 4 })
 	const jobs = 40

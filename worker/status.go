@@ -14,6 +14,8 @@ type Status struct {
 	// Unstored counts ended runs of which the platform has not stored everything; SpoolBytes is the output that is kept.
 	Unstored   int
 	SpoolBytes int64
+	// SpoolTrouble says why output cannot be kept on disk; jobs that write much then wait for the platform. Empty: it can.
+	SpoolTrouble string
 }
 
 // RunStatus is a job that runs.
@@ -30,7 +32,7 @@ func (w *Worker) Status() Status {
 	s := Status{
 		ID: w.cfg.ID, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue,
 		Executor: w.exec.Name(), Isolated: w.exec.Isolated(), Connected: w.carrier.State().Connected,
-		Draining: w.draining(), Slots: w.cfg.Slots, SpoolBytes: w.spool.Used(),
+		Draining: w.draining(), Slots: w.cfg.Slots, SpoolBytes: w.spool.Used(), SpoolTrouble: w.spool.Trouble(),
 	}
 	for _, t := range w.all() {
 		switch claimed, last := t.standing(); {

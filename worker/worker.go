@@ -52,9 +52,10 @@ func New(carrier broker.Carrier, exec executor.Executor, cfg Config) (*Worker, e
 	}
 	w.claims = newClaims(carrier, cfg)
 	w.spool = spool.New(carrier, spool.Config{
-		Bytes: cfg.SpoolBytes, FlushEvery: cfg.FlushEvery, Resend: cfg.Resend, Backoff: cfg.Backoff,
+		Dir: cfg.SpoolDir, Bytes: cfg.SpoolBytes, FlushEvery: cfg.FlushEvery, Resend: cfg.Resend, Backoff: cfg.Backoff,
 		Pressed: w.beats.wake.Wake, Log: cfg.Log,
 	})
+	w.spool.Clear()
 	return w, nil
 }
 

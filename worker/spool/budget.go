@@ -59,6 +59,30 @@ func (b *budget) give(n int64) {
 	b.more = make(chan struct{})
 }
 
+// force takes n bytes without waiting, free or not.
+func (b *budget) force(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used += n
+}
+
+// over says whether more is in use than there should be.
+func (b *budget) over() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used > b.size
+}
+
+// full says whether nothing is free, and when to ask again.
+func (b *budget) full() (more <-chan struct{}, full bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used >= b.size {
+		b.pressed()
+	}
+	return b.more, b.used >= b.size
+}
+
 func (b *budget) inUse() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

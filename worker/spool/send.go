@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/headrace/headrace/broker"
@@ -12,6 +11,7 @@ import (
 func (t *Tape) Send(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	defer t.close()
 	failures := 0
 	for {
 		i, wait, over := t.next()
@@ -35,6 +35,15 @@ func (t *Tape) Send(ctx context.Context) error {
 		case <-wake:
 		case <-timer.C:
 		}
+	}
+}
+
+// close lets go of the file on disk; what is in it stays.
+func (t *Tape) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.journal != nil {
+		t.journal.close()
 	}
 }
 
@@ -65,17 +74,19 @@ func (t *Tape) next() (i *item, wait time.Duration, over bool) {
 			return nil, time.Hour, false // half a character; the rest will wake us
 		}
 	}
-	for n := range t.items {
-		if t.items[n].seq >= t.cursor {
-			found := t.items[n]
-			return &found, 0, false
-		}
+	if n := t.index(t.cursor); n < len(t.items) {
+		found := t.items[n]
+		return &found, 0, false
 	}
 	return nil, time.Hour, false
 }
 
 func (t *Tape) publish(ctx context.Context, i item) error {
-	for _, m := range i.msgs {
+	msgs, err := t.messages(i)
+	if err != nil {
+		return err
+	}
+	for _, m := range msgs {
 		if err := t.spool.pub.Publish(ctx, m); err != nil {
 			return err
 		}
@@ -98,21 +109,6 @@ func (t *Tape) publish(ctx context.Context, i item) error {
 
 // outstanding says whether something was sent and is not stored. The caller holds t.mu.
 func (t *Tape) outstanding() bool { return len(t.items) > 0 && t.items[0].seq < t.cursor }
-
-// remove forgets what is stored and says whether there was any. The caller holds t.mu.
-func (t *Tape) remove(stored func(item) bool) bool {
-	var cost int64
-	before := len(t.items)
-	t.items = slices.DeleteFunc(t.items, func(i item) bool {
-		if !stored(i) {
-			return false
-		}
-		cost += i.cost
-		return true
-	})
-	t.spool.budget.give(cost)
-	return len(t.items) < before
-}
 
 // Confirm takes what the platform says it has stored: that is forgotten. What was sent long ago and is still not stored is
 // sent again from the first that is missing.

@@ -1,7 +1,8 @@
 // Package spool owns what a worker has said about its runs and the platform has not stored yet: log and states, in order.
 // It publishes each at once, keeps it until a heartbeat's answer says that SQL holds it, and publishes again what does not
-// arrive. What it keeps is bounded for all runs together: when it is full, the writers wait, and with them the processes
-// whose output it is. It must not know how a job runs.
+// arrive. What it keeps lies on disk, the newest of it in memory too, and is bounded for all runs together: when it is full,
+// the writers wait, and with them the processes whose output it is. When the disk takes nothing, only memory is left, with
+// a bound of its own. It must not know how a job runs.
 package spool
 
 import (
@@ -20,8 +21,15 @@ type Publisher interface {
 
 // Config bounds and times a spool.
 type Config struct {
-	// Bytes of output are kept at most. Default 64 MiB.
+	// Dir is where what is kept lies on disk, in a directory for each run; one spool at a time may use it. Empty: everything
+	// is in memory.
+	Dir string
+	// Bytes are kept at most, and with a Dir a segment more for each run. Default 1 GiB, without a Dir 64 MiB.
 	Bytes int64
+	// Memory bounds the output that is kept in memory beside the disk, and without one that takes it. Default 64 MiB.
+	Memory int64
+	// Segment is how large a file grows before the next one is begun. Default 8 MiB.
+	Segment int64
 	// FlushEvery is how long output may wait for more before it is sent. Default 100 ms.
 	FlushEvery time.Duration
 	// FlushBytes of output are sent without waiting. Default and most: broker.MaxPart.
@@ -37,8 +45,19 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Bytes <= 0 {
-		c.Bytes = 64 << 20
+	const usual = 64 << 20
+	switch {
+	case c.Bytes > 0:
+	case c.Dir == "":
+		c.Bytes = usual
+	default:
+		c.Bytes = 1 << 30
+	}
+	if c.Memory <= 0 {
+		c.Memory = usual
+	}
+	if c.Segment <= 0 {
+		c.Segment = 8 << 20
 	}
 	if c.FlushEvery <= 0 {
 		c.FlushEvery = 100 * time.Millisecond
@@ -62,13 +81,15 @@ func (c Config) withDefaults() Config {
 type Spool struct {
 	pub    Publisher
 	cfg    Config
-	budget *budget
+	budget *budget // all that is kept
+	memory *budget // text of parts in memory
+	disk   disk
 }
 
 // New returns an empty spool.
 func New(pub Publisher, cfg Config) *Spool {
 	cfg = cfg.withDefaults()
-	return &Spool{pub: pub, cfg: cfg, budget: newBudget(cfg.Bytes, cfg.Pressed)}
+	return &Spool{pub: pub, cfg: cfg, budget: newBudget(cfg.Bytes, cfg.Pressed), memory: newBudget(cfg.Memory, cfg.Pressed)}
 }
 
 // Used is how many bytes of output are kept.
@@ -89,8 +110,12 @@ const (
 
 // Open returns the tape of a run. Nothing is sent before [Tape.Send] runs.
 func (s *Spool) Open(r broker.Run, form Form) *Tape {
-	return &Tape{
+	t := &Tape{
 		spool: s, key: r, form: form, began: time.Now(),
 		wake: run.NewWaker(), changed: make(chan struct{}), unbound: make(chan struct{}), dropped: make(chan struct{}),
 	}
+	if s.cfg.Dir != "" {
+		t.journal = newJournal(s.cfg.Dir, r, s.cfg.Segment)
+	}
+	return t
 }

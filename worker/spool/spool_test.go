@@ -148,36 +148,43 @@ func TestTape_partsHoldEveryByteInOrder(t *testing.T) {
 		"empty":      "",
 	}
 	for name, text := range texts {
-		synctest.Test(t, func(t *testing.T) {
-			b := open(t, spool.Config{}, spool.Headrace)
-			random := rand.New(rand.NewPCG(1, uint64(len(text))))
-			for rest := text; len(rest) > 0; {
-				n := min(len(rest), 1+random.IntN(5000))
-				b.write(t, rest[:n])
-				rest = rest[n:]
-				if random.IntN(10) == 0 {
-					pass(time.Second)
-				}
-			}
-			b.end(t, "passed")
-			synctest.Wait()
-			var got strings.Builder
-			parts := b.pub.parts(t)
-			for i, p := range parts {
-				if p.Number != i || p.Final != (i == len(parts)-1) {
-					t.Errorf("%s: part %d has number %d, final %v", name, i, p.Number, p.Final)
-				}
-				if utf8.ValidString(text) && !utf8.Valid(p.Content) {
-					t.Errorf("%s: part %d was cut inside a character", name, i)
-				}
-				got.Write(p.Content)
-			}
-			if got.String() != text {
-				t.Errorf("%s: %d bytes arrived of %d, or others", name, got.Len(), len(text))
-			}
-			b.tape.Drop()
-		})
+		for where, cfg := range map[string]spool.Config{"memory": {}, "disk": {Dir: t.TempDir()}, "disk only": {Dir: t.TempDir(), Memory: 1, Segment: 50_000}} {
+			everyByteInOrder(t, name+" "+where, text, cfg)
+		}
 	}
+}
+
+func everyByteInOrder(t *testing.T, name, text string, cfg spool.Config) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, cfg, spool.Headrace)
+		random := rand.New(rand.NewPCG(1, uint64(len(text))))
+		for rest := text; len(rest) > 0; {
+			n := min(len(rest), 1+random.IntN(5000))
+			b.write(t, rest[:n])
+			rest = rest[n:]
+			if random.IntN(10) == 0 {
+				pass(time.Second)
+			}
+		}
+		b.end(t, "passed")
+		synctest.Wait()
+		var got strings.Builder
+		parts := b.pub.parts(t)
+		for i, p := range parts {
+			if p.Number != i || p.Final != (i == len(parts)-1) {
+				t.Errorf("%s: part %d has number %d, final %v", name, i, p.Number, p.Final)
+			}
+			if utf8.ValidString(text) && !utf8.Valid(p.Content) {
+				t.Errorf("%s: part %d was cut inside a character", name, i)
+			}
+			got.Write(p.Content)
+		}
+		if got.String() != text {
+			t.Errorf("%s: %d bytes arrived of %d, or others", name, got.Len(), len(text))
+		}
+		b.tape.Drop()
+	})
 }
 
 func TestTape_sendsSoonAndGathersWhileItCannot(t *testing.T) {

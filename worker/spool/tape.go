@@ -31,28 +31,22 @@ type Tape struct {
 	parts   int   // number of the next part
 	pieces  int   // number of the next part in the foreign form
 	items   []item
-	nextSeq int // of the next item that is added
-	cursor  int // items from this one on are to be sent
-	sent    int // items before this one were sent at least once
+	nextSeq int      // of the next item that is added
+	journal *journal // nil: everything is in memory
+	unsaved int      // items from this one on are not on disk
+	cursor  int      // items from this one on are to be sent
+	sent    int      // items before this one were sent at least once
 	since   time.Time
 	resends int
 	ended   bool // the last item was added
 	over    bool
 }
 
-// item is a message, or in the foreign form several, that is not stored yet.
-type item struct {
-	seq   int
-	msgs  []broker.Message
-	cost  int64
-	part  int // its number; -1: a state
-	state string
-}
-
 // Write adds output. It waits while the spool is full; it never fails.
 func (t *Tape) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		n := min(len(rest), t.spool.piece())
+		t.spool.awaitMemory(t.unbound)
 		var cost int64
 		if t.spool.budget.take(int64(n), t.unbound) {
 			cost = int64(n)
@@ -96,15 +90,16 @@ func (t *Tape) unbind() {
 	}
 }
 
-// Report adds a state.
+// Report adds a state, and returns when it is safely on the disk, if there is one.
 func (t *Tape) Report(r broker.StateReport) error {
 	m, err := r.Message()
 	if err != nil {
 		return err
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.append(item{msgs: []broker.Message{m}, part: -1, state: r.State})
+	t.append(item{said: &m, part: -1, state: r.State})
+	t.mu.Unlock()
+	t.sync()
 	return nil
 }
 
@@ -128,18 +123,6 @@ func (t *Tape) End(r broker.StateReport) error {
 	return err
 }
 
-// append takes an item in. The caller holds t.mu.
-func (t *Tape) append(i item) {
-	if t.over || t.ended {
-		t.spool.budget.give(i.cost)
-		return
-	}
-	i.seq = t.nextSeq
-	t.nextSeq++
-	t.items = append(t.items, i)
-	t.wake.Wake()
-}
-
 // cut makes a part of the text, up to a border between characters. It says whether it could. The caller holds t.mu.
 func (t *Tape) cut(final bool) bool {
 	n := min(len(t.text), broker.MaxPart)
@@ -150,15 +133,12 @@ func (t *Tape) cut(final bool) bool {
 		return false
 	}
 	last := final && n == len(t.text)
-	p := broker.LogPart{
-		JobID: t.key.JobID, Attempt: t.key.Attempt, Run: t.key.Run, Number: t.parts,
-		Content: slices.Clone(t.text[:n]), Elapsed: time.Since(t.began), Final: last,
+	i := item{
+		cost: t.cost, part: t.parts, text: slices.Clone(t.text[:n]), size: n,
+		final: last, elapsed: time.Since(t.began), first: t.pieces,
 	}
-	i := item{part: p.Number, cost: t.cost}
-	if t.form == Headrace {
-		i.msgs = []broker.Message{p.Message()}
-	} else if msgs, err := p.TextMessages(t.pieces); err == nil { // text always encodes
-		i.msgs = msgs
+	if t.form == Foreign {
+		msgs, _ := t.partOf(i, i.text).TextMessages(0) // text always encodes
 		t.pieces += len(msgs)
 	}
 	t.parts++
@@ -193,8 +173,15 @@ func (t *Tape) settle() {
 	}
 	close(t.changed)
 	t.changed = make(chan struct{})
-	if t.over {
-		t.wake.Wake()
+	if !t.over {
+		return
+	}
+	t.wake.Wake()
+	if t.journal == nil {
+		return
+	}
+	if err := t.journal.remove(); err != nil {
+		t.spool.cfg.Log.Warn("what a job had in the spool cannot be removed", "dir", t.journal.dir, "err", err)
 	}
 }
 
@@ -204,7 +191,7 @@ func (t *Tape) Drop() {
 	defer t.mu.Unlock()
 	cost := t.cost
 	for _, i := range t.items {
-		cost += i.cost
+		cost += t.release(i)
 	}
 	if !t.over {
 		close(t.dropped)

@@ -1,0 +1,92 @@
+package spool
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// disk is how the disk of a spool stands.
+type disk struct {
+	mu      sync.Mutex
+	trouble string
+}
+
+// probeEvery is how often a disk that failed is tried while writers wait for it.
+const probeEvery = 5 * time.Second
+
+// Trouble says why nothing can be kept on disk: then only so much output is kept as memory may hold. Empty: it can be.
+func (s *Spool) Trouble() string {
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	return s.disk.trouble
+}
+
+// noteDisk takes how the last write went.
+func (s *Spool) noteDisk(err error) {
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	switch {
+	case err == nil && s.disk.trouble != "":
+		s.cfg.Log.Info("output of jobs can be kept on disk again", "dir", s.cfg.Dir)
+		s.disk.trouble = ""
+	case err != nil && s.disk.trouble == "":
+		s.cfg.Log.Error("output of jobs cannot be kept on disk; memory holds a little, then jobs that write wait until the platform has stored it",
+			"dir", s.cfg.Dir, "bytes_in_memory", s.cfg.Memory, "err", err)
+	}
+	if err != nil {
+		s.disk.trouble = err.Error()
+	}
+}
+
+// Clear removes what an earlier process left on disk.
+func (s *Spool) Clear() {
+	if s.cfg.Dir == "" {
+		return
+	}
+	old, err := os.ReadDir(s.cfg.Dir)
+	for _, d := range old {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(s.cfg.Dir, d.Name())))
+	}
+	switch {
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		s.cfg.Log.Warn("what an earlier worker left in the spool cannot be removed", "dir", s.cfg.Dir, "err", err)
+	case len(old) > 0:
+		s.cfg.Log.Info("what an earlier worker left in the spool was removed", "dir", s.cfg.Dir, "runs", len(old))
+	}
+}
+
+// probe tries whether the disk takes something again.
+func (s *Spool) probe() {
+	path := filepath.Join(s.cfg.Dir, "probe")
+	err := os.MkdirAll(s.cfg.Dir, 0o700)
+	if err == nil {
+		err = errors.Join(os.WriteFile(path, make([]byte, s.piece()), 0o600), os.Remove(path))
+	}
+	s.noteDisk(err)
+}
+
+// awaitMemory waits, while the disk takes nothing, until memory has room.
+func (s *Spool) awaitMemory(giveUp <-chan struct{}) {
+	if s.Trouble() == "" {
+		return
+	}
+	timer := time.NewTimer(probeEvery)
+	defer timer.Stop()
+	for s.Trouble() != "" {
+		more, full := s.memory.full()
+		if !full {
+			return
+		}
+		select {
+		case <-more:
+		case <-giveUp:
+			return
+		case <-timer.C:
+			s.probe()
+			timer.Reset(probeEvery)
+		}
+	}
+}
