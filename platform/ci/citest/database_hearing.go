@@ -1,0 +1,177 @@
+package citest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/headrace/headrace/platform/ci"
+)
+
+// hear counts time in which workers could be heard.
+func (d *database) hear(now time.Time, gap time.Duration) {
+	add := max(min(gap, mostHeard), 0)
+	if !d.heard.IsZero() {
+		passed := now.Sub(d.heard)
+		if passed > hearingGap {
+			d.settled = now.Add(settleTime)
+		}
+		add = max(min(add, passed), 0)
+		if d.w.cures.broken == gapsCount {
+			add = passed
+		}
+	}
+	if now.Before(d.settled) && d.w.cures.broken != gapsCount {
+		add = 0
+	}
+	d.counter += add
+	d.heard = now
+}
+
+func (d *database) worker(id string) *workerRow {
+	for _, w := range d.workers {
+		if w.id == id {
+			return w
+		}
+	}
+	return nil
+}
+
+// beat stores a heartbeat, and answers for each run.
+func (d *database) beat(b heartbeat) []status {
+	answers := make([]status, len(b.runs))
+	for i, r := range b.runs {
+		answers[i].runRef = r
+	}
+	if d.note(b) {
+		return answers
+	}
+	for _, r := range b.asking {
+		if a := d.jobs[r.job-1].attempt(r.attempt); a != nil && a.run == r.run && a.state.Owned() {
+			a.heard = d.counter
+		}
+	}
+	for i, r := range b.runs {
+		a := d.jobs[r.job-1].attempt(r.attempt)
+		if a == nil || a.run != r.run {
+			continue
+		}
+		if a.state.Owned() {
+			a.heard = d.counter
+		}
+		answers[i] = status{
+			runRef: r, owned: a.run != "" && a.reason != ci.ReasonWorkerLost, canceled: a.state == ci.Canceled,
+			state: a.state, next: a.log.next, closed: a.log.closed,
+		}
+	}
+	return answers
+}
+
+// note stores what a worker says of itself, and says whether it was replaced in its home.
+func (d *database) note(b heartbeat) (replaced bool) {
+	row := d.worker(b.worker)
+	if row == nil {
+		row = &workerRow{id: b.worker, home: b.home, generation: b.generation}
+		d.workers = append(d.workers, row)
+		if d.w.cures.HomesCount {
+			row.replaced = slices.ContainsFunc(d.workers, func(o *workerRow) bool { return o.home == b.home && o.generation > b.generation })
+		}
+	}
+	row.slots, row.draining = b.slots, b.draining
+	if row.replaced {
+		row.heard = longAgo
+		return true
+	}
+	row.heard = d.counter
+	for _, other := range d.workers {
+		if other.home == b.home && other != row && !other.replaced {
+			other.replaced, other.heard = true, longAgo
+		}
+	}
+	for _, j := range d.jobs {
+		for _, a := range j.attempts {
+			if w := d.worker(a.worker); a.state.Owned() && w != nil && w.home == b.home && w.replaced {
+				a.heard = longAgo
+			}
+		}
+	}
+	return false
+}
+
+// reap takes the attempts of lost workers from them.
+func (d *database) reap(now time.Time) {
+	for _, j := range d.jobs {
+		a := j.attempt(j.Attempt)
+		if !j.State.Owned() || a.heard >= d.counter-lease {
+			continue
+		}
+		t, i := d.holdJob(now, j.ID)
+		e := ci.JobEvent{Kind: ci.JobLose, Attempt: a.number, Run: a.run}
+		if changed, err := t.apply(i, e); err != nil || !changed {
+			d.w.check.fail("job %d is silent and cannot be taken: %v", j.ID, err)
+			return
+		}
+		d.w.check.reaped(j, a)
+		t.save()
+	}
+}
+
+// logRow is how far a log is stored.
+type logRow struct {
+	next    int    // the first part that is missing
+	stored  uint64 // a bit per part
+	last    int    // the number of the final part, -1: not known
+	closed  bool
+	updated time.Time
+	heard   time.Duration // when it was updated, in the time heard
+}
+
+func newLog(now time.Time) *logRow { return &logRow{last: -1, updated: now} }
+
+func (l *logRow) complete() bool { return l.last >= 0 && l.next > l.last }
+
+// end closes the log of an attempt that ended, if it is complete or nobody writes it any more.
+func (l *logRow) end(nobodyWrites bool) {
+	if l != nil && (nobodyWrites || l.complete()) {
+		l.closed = true
+	}
+}
+
+// appendLog stores a part.
+func (d *database) appendLog(now time.Time, p part) {
+	a := d.jobs[p.job-1].attempt(p.attempt)
+	if a == nil || a.log == nil || a.run != p.run || a.run == "" || a.reason == ci.ReasonWorkerLost {
+		return
+	}
+	l := a.log
+	if l.closed || p.number < l.next || l.last >= 0 && p.number > l.last {
+		return
+	}
+	l.stored |= 1 << p.number
+	if p.final {
+		l.last = p.number
+	}
+	for l.stored&(1<<l.next) != 0 {
+		l.next++
+	}
+	l.closed = a.state.Final() && l.complete()
+	l.updated, l.heard = now, d.counter
+}
+
+// closeLogs closes the logs of ended attempts to which nothing was added for a time.
+func (d *database) closeLogs(now time.Time) {
+	for _, j := range d.jobs {
+		for _, a := range j.attempts {
+			if a.log == nil || a.log.closed || !a.state.Final() {
+				continue
+			}
+			still := !a.finishedAt.After(now.Add(-quiet)) && !a.log.updated.After(now.Add(-quiet))
+			if d.w.cures.QuietInHearingTime {
+				still = a.ended <= d.counter-quiet && a.log.heard <= d.counter-quiet
+			}
+			if still {
+				a.log.closed = true
+				d.w.say("the log of job %d, attempt %d, is closed at part %d", j.ID, a.number, a.log.next)
+			}
+		}
+	}
+}
