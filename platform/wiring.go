@@ -12,6 +12,7 @@ import (
 	"github.com/headrace/headrace/broker/inproc"
 	"github.com/headrace/headrace/broker/rabbitmq"
 	"github.com/headrace/headrace/internal/dial"
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/platform/coord"
 	coordinproc "github.com/headrace/headrace/platform/coord/inproc"
 	coordredis "github.com/headrace/headrace/platform/coord/redis"
@@ -52,6 +53,11 @@ func OpenStore(ctx context.Context, s settings.Settings, log *slog.Logger) (*sto
 	var err error
 	if config.TLS, err = tlsOf(s.PostgresTLS); err != nil {
 		return nil, fmt.Errorf("postgres_tls: %w", err)
+	}
+	if s.ClusterKey != "" { // commands beside the node have none, and open nothing
+		if config.Keys, err = seal.ParseKeys(string(s.ClusterKey)); err != nil {
+			return nil, err
+		}
 	}
 	return store.Open(ctx, config)
 }

@@ -7,6 +7,8 @@ type QueuedJob struct {
 	Job        Job
 	Build      Build
 	Repository Repository
+	// EnvVars are the public variables that the job has; secret ones are never in a message.
+	EnvVars []EnvVar
 }
 
 // OutMessage is a stored message that waits to be published.

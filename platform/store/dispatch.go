@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/ci"
 )
 
@@ -107,6 +108,10 @@ func (s *Store) queueOf(ctx context.Context, c conn, build int64, jobs []int64, 
 	if err != nil {
 		return nil, err
 	}
+	rows, err := envVarsOf(ctx, c, whole.RepositoryID)
+	if err != nil {
+		return nil, err
+	}
 	open, _ := ci.StageGate(h.jobs)
 	var out []outgoing
 	for i, j := range h.jobs {
@@ -118,9 +123,13 @@ func (s *Store) queueOf(ctx context.Context, c conn, build int64, jobs []int64, 
 		}
 		next := h.jobs[i]
 		next.Config = whole.Jobs[i].Config
-		body, err := encode(ci.QueuedJob{Job: next, Build: whole, Repository: repository})
+		variables, err := s.openAll(rows, false)
+		var body []byte
+		if err == nil {
+			body, err = encode(ci.QueuedJob{Job: next, Build: whole, Repository: repository, EnvVars: ci.OfBranch(variables, whole.Branch, false)})
+		}
 		if err != nil {
-			h.notes[i] = fmt.Sprintf("The job cannot be handed to a worker: %s", err)
+			h.notes[i] = fmt.Sprintf("The job cannot be handed to a worker: %s", inWords(err))
 			if _, err := h.apply(i, ci.JobEvent{Kind: ci.JobCancel, Reason: ci.ReasonConfig}); err != nil {
 				return nil, err
 			}
@@ -129,4 +138,12 @@ func (s *Store) queueOf(ctx context.Context, c conn, build int64, jobs []int64, 
 		out = append(out, outgoing{job: next, body: body})
 	}
 	return out, h.save(ctx)
+}
+
+// inWords is what people read of an error.
+func inWords(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f.Message
+	}
+	return err.Error()
 }

@@ -17,6 +17,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/internal/seal"
 )
 
 // sqliteOptions are not optional: without immediate transactions concurrent writers fail instead of waiting, and without
@@ -40,6 +41,8 @@ type Config struct {
 	ForeignLimit time.Duration
 	// MaxTries bounds the attempts of a job that the broker takes from workers which do not claim. Default [ci.MaxTries].
 	MaxTries int
+	// Keys seal what is secret. Nil: the store keeps no secrets, and opens none.
+	Keys *seal.Keys
 	// Settle is how long after a gap in hearing the time heard does not count. Default 30 s, negative: none.
 	Settle time.Duration
 	// Now replaces the store's clock, for tests.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/store"
 )
@@ -24,7 +25,7 @@ func Run(t *testing.T, create func(t *testing.T) Database) {
 	for name, group := range map[string]map[string]func(*testing.T, *node){
 		"users": userTests, "repositories": repositoryTests, "requests": requestTests, "builds": buildTests, "results": resultTests,
 		"dispatch": dispatchTests, "hub": hubTests, "hearing": hearingTests, "logs": logTests, "nodes": nodeTests, "life": lifeTests, "foreign": foreignTests,
-		"dead letters": deadLetterTests,
+		"dead letters": deadLetterTests, "variables": envVarTests,
 	} {
 		for sentence, test := range group {
 			t.Run(name+"/"+strings.ReplaceAll(sentence, " ", "_"), func(t *testing.T) {
@@ -62,21 +63,22 @@ type node struct {
 	t     *testing.T
 	clock *clock
 	open  Database
+	keys  *seal.Keys // of the cluster
 }
 
 func newNode(t *testing.T, open Database) *node {
 	t.Helper()
-	n := &node{t: t, open: open, clock: &clock{t: time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)}}
+	n := &node{t: t, open: open, clock: &clock{t: time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)}, keys: newKeys(t)}
 	n.Store = open(n.config())
 	return n
 }
 
-func (n *node) config() store.Config { return store.Config{Now: n.clock.now} }
+func (n *node) config() store.Config { return store.Config{Now: n.clock.now, Keys: n.keys} }
 
 // another is another node on the same database.
 func (n *node) another() *node {
 	n.t.Helper()
-	return &node{Store: n.open(n.config()), t: n.t, clock: n.clock, open: n.open}
+	return &node{Store: n.open(n.config()), t: n.t, clock: n.clock, open: n.open, keys: n.keys}
 }
 
 func (n *node) ctx() context.Context { return n.t.Context() }
