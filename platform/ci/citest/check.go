@@ -17,9 +17,8 @@ type checker struct {
 	owner    map[string]*task // by run
 	unasked  map[string]int   // lost claims and answers, by run
 	whole    []finished       // logs that must be complete
-	Resets   int
-	Losses   int
-	Burnt    int // losses without a reason
+	resets   int
+	losses   int
 }
 
 // finished is an accepted end of a script.
@@ -63,7 +62,7 @@ func (c *checker) moved(was, next ci.Job, e ci.JobEvent) {
 			c.whole = append(c.whole, finished{j, j.attempt(was.Attempt), c.owner[e.Run]})
 		}
 	case ci.JobReset:
-		c.Resets++
+		c.resets++
 		if t := c.owner[e.Run]; t == nil || !t.reset {
 			c.fail("job %d, attempt %d, was given back by nobody", was.ID, was.Attempt)
 		}
@@ -115,7 +114,7 @@ func (c *checker) lost(m message) {
 // with what is between it and the database.
 func (c *checker) reaped(j *job, a *attempt) {
 	const patience = 25 * time.Second
-	c.Losses++
+	c.losses++
 	for _, m := range c.w.workers {
 		if m.id != a.worker || !m.p.well(c.w.now-patience) || m.p.badHeard > c.w.db.counter-patience {
 			continue
@@ -129,7 +128,7 @@ func (c *checker) reaped(j *job, a *attempt) {
 		if missed >= 3 || c.unasked[a.run] >= 2 {
 			return
 		}
-		c.Burnt++
+
 		c.fail("job %d, attempt %d, is taken from %s, which lives and can be heard (the script began: %v)", j.ID, a.number, m.id, c.owner[a.run] != nil)
 	}
 }

@@ -2,8 +2,6 @@ package citest
 
 import (
 	"time"
-
-	"github.com/headrace/headrace/platform/ci"
 )
 
 // node is a platform node: dispatch, relay and hub.
@@ -220,5 +218,3 @@ func (n *node) whole(r report) bool {
 	a := n.db.jobs[r.job-1].attempt(r.attempt)
 	return a == nil || a.log == nil || a.log.closed || a.log.next >= r.parts
 }
-
-func final(s ci.State) bool { return s.Final() }

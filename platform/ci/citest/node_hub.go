@@ -57,7 +57,7 @@ func (n *node) logPart(d *delivery) {
 
 func (n *node) state(d *delivery) {
 	r := d.m.body.(report)
-	if !final(r.state) || r.reset || n.whole(r) {
+	if !r.state.Final() || r.reset || n.whole(r) {
 		n.report(d, r)
 		return
 	}

@@ -60,7 +60,7 @@ const within = 8 * time.Minute
 
 // Run explores the schedule of a seed with these faults; nil: those that the seed draws. trace, if not nil, is told what happens.
 func Run(seed uint64, faults []Fault, cures Cures, trace func(format string, args ...any)) Outcome {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), cures: cures, trace: trace} //nolint:gosec // it must be the same each time
+	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), cures: cures, trace: trace, due: make([]event, 0, 128)} //nolint:gosec // it must be the same each time
 	w.check = newChecker(w)
 	w.bus = newBus(w)
 	w.db = &database{w: w, up: true}
@@ -79,7 +79,7 @@ func Run(seed uint64, faults []Fault, cures Cures, trace func(format string, arg
 	w.check.end()
 	return Outcome{
 		Failures: w.check.failures, Took: w.now - w.healed,
-		Finished: len(w.check.finishes), Lost: w.check.Losses, GivenBack: w.check.Resets,
+		Finished: len(w.check.finishes), Lost: w.check.losses, GivenBack: w.check.resets,
 	}
 }
 

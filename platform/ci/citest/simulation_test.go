@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// TestMain lets garbage pile up: a schedule makes much of it, and holds little.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(2000)
+	os.Exit(m.Run())
+}
 
 // howMany says how many schedules to explore: HEADRACE_SIM, 100,000 under `make verify`, else 10,000.
 func howMany(t *testing.T) uint64 {

@@ -178,9 +178,9 @@ func (t *task) hear(st status) {
 		return
 	case t.last == "" && st.canceled:
 		t.end(endCanceled)
-	case t.last == "" && final(st.state):
+	case t.last == "" && st.state.Final():
 		t.end(endOver)
-	case t.last != "" && !st.owned && (!final(st.state) || t.reset || t.tape.resends >= 5):
+	case t.last != "" && !st.owned && (!st.state.Final() || t.reset || t.tape.resends >= 5):
 		t.tape.drop()
 		return
 	}
@@ -232,7 +232,7 @@ func (p *tape) send() {
 	m, to := message{body: part{t.runRef, i.part, i.final}}, logQueue
 	if i.part < 0 {
 		r := report{runRef: t.runRef, state: i.state, reset: i.reset}
-		if final(i.state) {
+		if i.state.Final() {
 			r.parts = t.parts
 		}
 		m, to = message{body: r}, stateQueue
