@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/ci"
@@ -136,7 +137,10 @@ func (h *held) loseDelivery(ctx context.Context, i, maxTries int) error {
 	return h.giveBack(ctx, i, ci.JobEvent{Kind: ci.JobLose, Attempt: j.Attempt, Run: j.Run, MaxTries: maxTries}, note)
 }
 
-// OwnSlots says of every queue how many jobs its workers that claim may have at a time.
+// frozenAtMost is how long a lost worker may still consume: one that is frozen does, until the broker notices.
+const frozenAtMost = 2 * time.Minute
+
+// OwnSlots says of every queue for how many consumers on it our own workers may account.
 func (s *Store) OwnSlots(ctx context.Context) (slots map[string]int, err error) {
 	slots = map[string]int{}
 	err = s.read(ctx, "count the slots of workers", func(ctx context.Context, c conn) error {
@@ -149,7 +153,7 @@ func (s *Store) OwnSlots(ctx context.Context) (slots map[string]int, err error) 
 		}
 		workers, err := listWorkers(ctx, c, s.config.Lease.Microseconds())
 		for _, w := range workers {
-			if !w.Lost && w.ID != foreignWorker(w.Queue) {
+			if (!w.Lost || s.Now().Sub(w.SeenAt) < frozenAtMost) && w.ID != foreignWorker(w.Queue) {
 				slots[w.Queue] += w.Slots
 			}
 		}

@@ -187,6 +187,15 @@ func testForeignSlots(t *testing.T, n *node) {
 	equal(t, "free slots", 4, status().FreeSlots)
 	n.ok(n.NoteForeign(n.ctx(), queue, 0))
 	equal(t, "slots when they are gone", 2, status().Slots)
+	for _, step := range []struct {
+		pass time.Duration
+		want int
+	}{{time.Minute, 2}, {2 * time.Minute, 0}} {
+		n.hear(step.pass)
+		own, err = n.OwnSlots(n.ctx())
+		n.ok(err)
+		equal(t, "our own slots when the worker is lost", step.want, own[queue])
+	}
 }
 
 // testForeignRequeue: a foreign worker may hold a message for a while before it says so; a double would be run, too.
