@@ -48,6 +48,13 @@ type Store interface {
 	Request(ctx context.Context, repoID, id int64) (ci.Request, error)
 	Requests(ctx context.Context, f ci.RequestFilter) (list []ci.Request, total int, err error)
 
+	EnvVars(ctx context.Context, repoID int64) ([]ci.EnvVar, error)
+	EnvVar(ctx context.Context, repoID int64, id string) (ci.EnvVar, error)
+	// CreateEnvVar and UpdateEnvVar give a [fault.Conflict] where the name is taken for the branch.
+	CreateEnvVar(ctx context.Context, n ci.NewEnvVar) (ci.EnvVar, error)
+	UpdateEnvVar(ctx context.Context, repoID int64, id string, change ci.EnvVarChange) (ci.EnvVar, error)
+	DeleteEnvVar(ctx context.Context, repoID int64, id string) error
+
 	Build(ctx context.Context, id int64) (ci.Build, error)
 	Builds(ctx context.Context, f ci.BuildFilter) (list []ci.Build, total int, err error)
 	Job(ctx context.Context, id int64) (ci.Job, error)

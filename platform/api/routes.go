@@ -11,6 +11,7 @@ func (a *API) routes() []route {
 	list := append(a.repositoryRoutes(), a.buildRoutes()...)
 	list = append(list, a.jobRoutes()...)
 	list = append(list, a.requestRoutes()...)
+	list = append(list, a.envVarRoutes()...)
 	list = append(list,
 		route{http.MethodGet, "/user", "user#current", "user", nil, 0, a.currentUser},
 		route{http.MethodGet, "/user/:user", "user#find", "user", nil, 0, a.findUser},
