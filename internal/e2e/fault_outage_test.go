@@ -24,6 +24,9 @@ type outage struct {
 	gates    []string // of each job: the fault in which it ends
 }
 
+// purged is how many jobs' last reports a fault loses.
+const purged = 9
+
 // TestFault_Outages: twenty jobs and more run while RabbitMQ, PostgreSQL and the only platform node go or hang and come back,
 // the virtual host is made anew and the queues of reports are purged. Each job is run once, no attempt is burnt, every log
 // is whole.
@@ -35,7 +38,7 @@ func TestFault_Outages(t *testing.T) {
 		f    func(*testing.T, *outage)
 		long bool // left to the long form
 	}{
-		{"dead platform", deadPlatform, false}, {"paused platform", pausedPlatform, true}, {"stopped broker", stoppedBroker, false},
+		{"dead platform", deadPlatform, true}, {"paused platform", pausedPlatform, true}, {"stopped broker", stoppedBroker, false},
 		{"hanging broker", hangingBroker, true}, {"dead database", deadDatabase, false}, {"new virtual host", newVhost, false},
 		{"purged reports", purgedReports, false},
 	} {
@@ -52,6 +55,7 @@ func TestFault_Outages(t *testing.T) {
 		t.Logf("%s: came back, and all logs with it, after %s in all", fault.name, time.Since(began).Round(time.Millisecond))
 		o.checkOnce(t, fault.name)
 	}
+	o.ledger.open(t, "end")
 	if b := o.api().ended(t, o.build); b.State != "passed" {
 		t.Errorf("the build is %s", b.State)
 	}
@@ -72,7 +76,8 @@ func startOutage(t *testing.T) *outage {
 		"HEADRACE_POSTGRES_URL=" + o.postgres.URL(), "HEADRACE_REDIS_URL=" + testkit.OwnRedis(t).URL(), o.amqp,
 		"HEADRACE_LIMITS_LEASE=" + leaseOf().String(),
 	})
-	o.gates = slices.Concat(slices.Repeat([]string{"database"}, 2), slices.Repeat([]string{"vhost"}, 10), slices.Repeat([]string{"purge"}, 10))
+	o.gates = slices.Concat(slices.Repeat([]string{"database"}, 2), slices.Repeat([]string{"vhost"}, purged), slices.Repeat([]string{"purge"}, purged),
+		slices.Repeat([]string{"end"}, 4))
 	o.addWorker(t, "mill-1", len(o.gates)/2)
 	o.addWorker(t, "mill-2", len(o.gates)/2)
 	var source string
@@ -181,7 +186,7 @@ func newVhost(t *testing.T, o *outage) {
 	o.awaitEnds(t, "vhost")
 }
 
-// purgedReports ends the last jobs while no node listens, and empties both queues before one does.
+// purgedReports ends some more while no node lives, and empties both queues before one does.
 func purgedReports(t *testing.T, o *outage) {
 	t.Helper()
 	o.nodes[0].kill()
@@ -189,7 +194,7 @@ func purgedReports(t *testing.T, o *outage) {
 	const queues = "/api/queues/travis/"
 	eventually(t, "a report of each end in the queue", func() (bool, string) {
 		text, err := o.rabbitmq.Manage(t.Context(), http.MethodGet, queues+"reporting.jobs.builds", "")
-		return strings.Contains(text, `"messages_ready":10,`), fmt.Sprint(text, err)
+		return strings.Contains(text, fmt.Sprintf(`"messages_ready":%d,`, purged)), fmt.Sprint(text, err)
 	})
 	for _, queue := range []string{"reporting.jobs.builds", "reporting.jobs.logs"} {
 		o.manage(t, http.MethodDelete, queues+queue+"/contents", "")
