@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,7 +144,9 @@ func (l *load) awaitMore(t *testing.T) {
 func (l *load) check(t *testing.T, api platformAPI) {
 	t.Helper()
 	builds := map[int64]string{}
-	for key, id := range l.accepted {
+	oldest := slices.SortedFunc(maps.Keys(l.accepted), func(a, b string) int { return cmp.Compare(l.accepted[a], l.accepted[b]) })
+	for _, key := range oldest { // in the order in which they run
+		id := l.accepted[key]
 		b := api.ended(t, api.built(t, "acme/load", id).ID)
 		if other, twice := builds[b.ID]; twice {
 			t.Errorf("%s and %s share build %d", key, other, b.ID)
