@@ -55,7 +55,9 @@ func New(carrier broker.Carrier, exec executor.Executor, cfg Config) (*Worker, e
 		Dir: cfg.SpoolDir, Bytes: cfg.SpoolBytes, FlushEvery: cfg.FlushEvery, Resend: cfg.Resend, Backoff: cfg.Backoff,
 		Pressed: w.beats.wake.Wake, Log: cfg.Log,
 	})
-	w.spool.Clear()
+	for _, r := range w.spool.Recover() {
+		w.add(recoveredTask(r))
+	}
 	return w, nil
 }
 
@@ -97,6 +99,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		return nil
 	})
+	w.resume(life)
 	slots := run.NewGroup(context.WithoutCancel(ctx))
 	for n := range w.cfg.Slots {
 		slots.Go(fmt.Sprintf("slot %d", n+1), func(context.Context) error {

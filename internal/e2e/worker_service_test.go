@@ -23,6 +23,7 @@ type workerState struct {
 	} `json:"broker"`
 	Draining bool `json:"draining"`
 	Slots    int  `json:"slots"`
+	Unstored int  `json:"unstored"`
 	Runs     []struct {
 		Number     string `json:"number"`
 		Repository string `json:"repository"`

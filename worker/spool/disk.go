@@ -41,23 +41,6 @@ func (s *Spool) noteDisk(err error) {
 	}
 }
 
-// Clear removes what an earlier process left on disk.
-func (s *Spool) Clear() {
-	if s.cfg.Dir == "" {
-		return
-	}
-	old, err := os.ReadDir(s.cfg.Dir)
-	for _, d := range old {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(s.cfg.Dir, d.Name())))
-	}
-	switch {
-	case err != nil && !errors.Is(err, os.ErrNotExist):
-		s.cfg.Log.Warn("what an earlier worker left in the spool cannot be removed", "dir", s.cfg.Dir, "err", err)
-	case len(old) > 0:
-		s.cfg.Log.Info("what an earlier worker left in the spool was removed", "dir", s.cfg.Dir, "runs", len(old))
-	}
-}
-
 // probe tries whether the disk takes something again.
 func (s *Spool) probe() {
 	path := filepath.Join(s.cfg.Dir, "probe")

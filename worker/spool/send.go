@@ -154,7 +154,10 @@ func rank(state string) int {
 	case "started":
 		return 2
 	case "passed", "failed", "errored", "canceled", "reset":
-		return 3
+		return lastRank
 	}
 	return 0
 }
+
+// lastRank is the rank of a last state.
+const lastRank = 3

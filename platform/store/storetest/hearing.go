@@ -19,6 +19,7 @@ var hearingTests = map[string]func(*testing.T, *node){
 	"lost too often is errored":                        testLostTooOften,
 	"a lost worker that comes back is told":            testBack,
 	"a worker started again in its home is lost":       testHome,
+	"what had ended before a worker died is still its": testHomeKept,
 }
 
 // hear lets time pass in which workers can be heard.
@@ -198,4 +199,30 @@ func testHome(t *testing.T, n *node) {
 	if diff := cmp.Diff([]string{"new", "elsewhere"}, names); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// testHomeKept: a worker that is started again names, from its first heartbeat on, the runs of the process before that it
+// can complete. Those are not lost; the others are.
+func testHomeKept(t *testing.T, n *node) {
+	n.beat(ci.Heartbeat{WorkerID: "old", Name: "mill-07", Home: "h1", Queue: queue, Slots: 3})
+	jobs := n.jobs("acme/app", 3)
+	n.queueAll()
+	kept, dropped := n.claim(jobs[0].ID, "old", "kept"), n.claim(jobs[1].ID, "old", "dropped")
+	forged := ci.RunRef{JobID: jobs[2].ID, Attempt: 1, Run: "guessed"}
+	n.claim(jobs[2].ID, "old", "third")
+	again := ci.Heartbeat{WorkerID: "new", Name: "mill-07", Home: "h1", Queue: queue, Slots: 3, Runs: []ci.RunRef{kept, forged}}
+	answers := n.beat(again)
+	equal(t, "its ended run is its own", true, answers[0].Owned)
+	equal(t, "a run that nobody has is not", false, answers[1].Owned)
+	lost := n.reap()
+	equal(t, "lost", 2, len(lost))
+	for _, l := range lost {
+		equal(t, "the kept one is lost", false, l.Job.ID == kept.JobID)
+	}
+	equal(t, "a part of the dropped one is refused", true, n.append(dropped, part(0, "late\n")).Refused)
+	equal(t, "its log goes on", false, n.append(kept, part(0, "all\n")).Refused)
+	equal(t, "its end is late", false, n.report(kept, ci.Failed).Stale)
+	equal(t, "state", ci.Failed, n.job(kept.JobID).State)
+	equal(t, "attempt", 1, n.job(kept.JobID).Attempt)
+	equal(t, "its end is stored", ci.Failed, n.beat(again)[0].State)
 }
