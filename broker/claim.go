@@ -13,6 +13,13 @@ type Claim struct {
 	Run      string `json:"run"` // random, of this try
 	WorkerID string `json:"worker_id"`
 	Worker   string `json:"worker"` // name
+	// SecretsTo is the public key, made for this question, that the job's secrets are sealed to. Empty: none are wanted.
+	SecretsTo string `json:"secrets_to,omitempty"`
+}
+
+// Subject is what the letter with the secrets is about: it opens for no other run.
+func (c Claim) Subject() string {
+	return fmt.Sprintf("secrets of job %d.%d run %s", c.JobID, c.Attempt, c.Run)
 }
 
 // ClaimAnswer says whether the worker owns the attempt.
@@ -25,6 +32,10 @@ type ClaimAnswer struct {
 	Reason string `json:"reason,omitempty"`
 	// Next is the first log part that is not stored yet.
 	Next int `json:"next"`
+	// Secrets are the job's secret variables, []EnvVar as JSON, sealed to the key of the question. Empty: it has none.
+	Secrets string `json:"secrets,omitempty"`
+	// SecretsTrouble says, for people, why the job cannot be given its secrets. It must not run without them.
+	SecretsTrouble string `json:"secrets_trouble,omitempty"`
 }
 
 // Run names a run of an attempt.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/internal/run"
+	"github.com/headrace/headrace/internal/seal"
 )
 
 // errNoAnswer: the platform said neither yes nor no.
@@ -22,7 +23,14 @@ type claims struct {
 	waiting map[broker.Run]chan broker.ClaimAnswer
 	// open are the runs whose question was given up. The platform may have said yes to it: when the attempt comes here
 	// again, the same question is asked.
-	open map[attempt]string
+	open map[attempt]question
+}
+
+// question is what is asked for an attempt: the run, and the key that its secrets shall be sealed to. The key exists in
+// memory only, and for this question only.
+type question struct {
+	run string
+	box *seal.Letterbox
 }
 
 type attempt struct {
@@ -31,36 +39,38 @@ type attempt struct {
 }
 
 func newClaims(c broker.Carrier, cfg Config) *claims {
-	return &claims{carrier: c, cfg: cfg, waiting: map[broker.Run]chan broker.ClaimAnswer{}, open: map[attempt]string{}}
+	return &claims{carrier: c, cfg: cfg, waiting: map[broker.Run]chan broker.ClaimAnswer{}, open: map[attempt]question{}}
 }
 
-// run names a run of the attempt: the one that was asked for before, else a new one.
-func (c *claims) run(a attempt) string {
+// run names a run of the attempt: the one that was asked for before, else a new one. Without randomness there is no key,
+// and the platform gives no secrets.
+func (c *claims) run(a attempt) question {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id, ok := c.open[a]
-	if !ok {
-		return rand.Text()
+	if q, ok := c.open[a]; ok {
+		delete(c.open, a)
+		return q
 	}
-	delete(c.open, a)
-	return id
+	box, err := seal.NewLetterbox()
+	if err != nil {
+		c.cfg.Log.Error("no key can be made for the secrets of a job", "job_id", a.job, "err", err)
+	}
+	return question{run: rand.Text(), box: box}
 }
 
-func (c *claims) giveUp(key broker.Run) {
+func (c *claims) giveUp(key broker.Run, box *seal.Letterbox) {
 	const most = 1000 // what is forgotten costs the length of a lease
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.open) >= most {
 		clear(c.open)
 	}
-	c.open[attempt{key.JobID, key.Attempt}] = key.Run
+	c.open[attempt{key.JobID, key.Attempt}] = question{run: key.Run, box: box}
 }
 
 // ask asks the same question until it is answered, the patience is over or ctx ends.
-func (c *claims) ask(ctx context.Context, key broker.Run) (broker.ClaimAnswer, error) {
-	m, err := broker.Encode("", broker.ClaimQueue, broker.TypeClaim, broker.Claim{
-		JobID: key.JobID, Attempt: key.Attempt, Run: key.Run, WorkerID: c.cfg.ID, Worker: c.cfg.Name,
-	})
+func (c *claims) ask(ctx context.Context, key broker.Run, box *seal.Letterbox) (broker.ClaimAnswer, error) {
+	m, err := broker.Encode("", broker.ClaimQueue, broker.TypeClaim, c.claim(key, box))
 	if err != nil {
 		return broker.ClaimAnswer{}, err
 	}
@@ -79,10 +89,18 @@ func (c *claims) ask(ctx context.Context, key broker.Run) (broker.ClaimAnswer, e
 			return answer, nil
 		}
 		if ctx.Err() != nil {
-			c.giveUp(key)
+			c.giveUp(key, box)
 			return broker.ClaimAnswer{}, errors.Join(context.Cause(ctx), err)
 		}
 	}
+}
+
+func (c *claims) claim(key broker.Run, box *seal.Letterbox) broker.Claim {
+	q := broker.Claim{JobID: key.JobID, Attempt: key.Attempt, Run: key.Run, WorkerID: c.cfg.ID, Worker: c.cfg.Name}
+	if box != nil {
+		q.SecretsTo = box.Address()
+	}
+	return q
 }
 
 func (c *claims) await(ctx context.Context, answers <-chan broker.ClaimAnswer, pauses run.Backoff, n int) (broker.ClaimAnswer, bool) {

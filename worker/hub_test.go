@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/seal"
 )
 
 // hub is the platform's side: it answers claims and heartbeats and stores what the worker says.
@@ -24,6 +26,9 @@ type hub struct {
 	deaf    bool // claims are not answered
 	refuse  string
 	lose    map[int]bool // parts that are lost on their first way
+	secrets []broker.EnvVar
+	trouble string              // with the secrets
+	address func(*broker.Claim) // changes whom the secrets are sent to
 	status  func(broker.RunStatus) broker.RunStatus
 	changed chan struct{}
 }
@@ -96,8 +101,28 @@ func (h *hub) claim(m broker.Message) {
 	}
 	if a.Granted {
 		h.of(key)
+		a.SecretsTrouble = h.trouble
+		a.Secrets = h.letter(q)
 	}
 	h.answer(broker.WorkerQueue(q.WorkerID), broker.TypeClaimAnswer, a)
+}
+
+func (h *hub) letter(q broker.Claim) string {
+	if len(h.secrets) == 0 {
+		return ""
+	}
+	if h.address != nil {
+		h.address(&q)
+	}
+	plain, err := json.Marshal(h.secrets)
+	if err != nil {
+		h.t.Error(err)
+	}
+	letter, err := seal.Letter(q.SecretsTo, q.Subject(), plain)
+	if err != nil {
+		h.t.Error(err)
+	}
+	return letter
 }
 
 func (h *hub) of(key broker.Run) *record {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/internal/mask"
 	"github.com/headrace/headrace/internal/run"
 	"github.com/headrace/headrace/worker/executor"
 )
@@ -48,12 +49,16 @@ func (w *Worker) perform(stop context.Context, t *task) {
 
 // execute makes the script, starts it and watches it.
 func (w *Worker) execute(t *task) outcome {
-	script, err := w.generate(t.job)
+	if t.trouble != "" {
+		return outcome{state: stateErrored, reason: reasonConfig, note: t.trouble, words: "The secret variables of this job cannot be had: " + t.trouble}
+	}
+	script, err := w.generate(t.withSecrets())
 	if err != nil {
 		return outcome{state: stateErrored, reason: reasonConfig, note: inPlainWords(err), words: "This job cannot be turned into a script: " + inPlainWords(err)}
 	}
 	l := w.cfg.limitsOf(t.job)
-	m := &meter{out: t.tape, limit: l.bytes, passed: func() { t.end(l.endBytes()) }}
+	masked := mask.New(t.tape, t.masked())
+	m := &meter{out: masked, limit: l.bytes, passed: func() { t.end(l.endBytes()) }}
 	p, err := w.exec.Start(t.ctx, executor.Spec{
 		JobID: t.key.JobID, Attempt: t.key.Attempt, Run: t.key.Run, Script: script, Output: m,
 	})
@@ -69,6 +74,7 @@ func (w *Worker) execute(t *task) outcome {
 	}
 	m.touch()
 	o := w.watch(t, p, m, l)
+	_ = masked.Flush() // a tape takes everything
 	o.instance = p.ID()
 	return o
 }

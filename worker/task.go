@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/worker/spool"
 )
 
@@ -16,6 +17,9 @@ type task struct {
 	foreign bool // the platform speaks only the original protocol
 	tape    *spool.Tape
 	since   time.Time
+	box     *seal.Letterbox // of the question whether it may run
+	secrets []broker.EnvVar // from the answer
+	trouble string          // why the secrets are not there
 
 	ctx context.Context //nolint:containedctx // it is the life of the run: it ends once, with an *ending as its cause
 	die context.CancelCauseFunc
@@ -36,7 +40,8 @@ func (w *Worker) newTask(job broker.Job) *task {
 		t.key.Attempt = job.Headrace.Attempt
 	}
 	t.key.JobID = job.Job.ID
-	t.key.Run = w.claims.run(attempt{t.key.JobID, t.key.Attempt})
+	q := w.claims.run(attempt{t.key.JobID, t.key.Attempt})
+	t.key.Run, t.box = q.run, q.box
 	t.tape = w.spool.Open(t.key, form)
 	t.ctx, t.die = context.WithCancelCause(context.Background())
 	return t

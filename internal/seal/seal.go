@@ -20,6 +20,9 @@ import (
 // KeyBytes is the length of a key.
 const KeyBytes = 32
 
+// Kind names the faults of values that cannot be sealed or opened here, whatever their code.
+const Kind = "sealed"
+
 // version is the first word of what was sealed at rest.
 const version = "v1"
 
@@ -88,7 +91,7 @@ func (k *Keys) IDs() []string {
 // Seal closes a value for a place, as text.
 func (k *Keys) Seal(plain []byte, at Place) (string, error) {
 	if k == nil || len(k.list) == 0 {
-		return "", fault.New(fault.Unavailable, "This node has no cluster key, so it keeps no secrets. Set cluster_key and start it again.")
+		return "", fault.New(fault.Unavailable, "This node has no cluster key, so it keeps no secrets. Set cluster_key and start it again.").Named(Kind)
 	}
 	newest := k.list[0]
 	closed := newest.aead.Seal(nil, nil, plain, at.bytes())
@@ -99,7 +102,7 @@ func (k *Keys) Seal(plain []byte, at Place) (string, error) {
 func (k *Keys) Open(sealed string, at Place) ([]byte, error) {
 	parts := strings.Split(sealed, ".")
 	if len(parts) != 3 || parts[0] != version {
-		return nil, fault.New(fault.Internal, "A sealed value of %s has a form that this version of Headrace does not know.", at.Table)
+		return nil, fault.New(fault.Internal, "A sealed value of %s has a form that this version of Headrace does not know.", at.Table).Named(Kind)
 	}
 	for _, one := range k.known() {
 		if one.id != parts[1] {
@@ -112,9 +115,9 @@ func (k *Keys) Open(sealed string, at Place) ([]byte, error) {
 				return plain, nil
 			}
 		}
-		return nil, fault.Wrap(fault.Internal, err, "A sealed value of %s was changed or moved after it was sealed with the cluster key %s. Set it again.", at.Table, parts[1])
+		return nil, fault.Wrap(fault.Internal, err, "A sealed value of %s was changed or moved after it was sealed with the cluster key %s. Set it again.", at.Table, parts[1]).Named(Kind)
 	}
-	return nil, fault.New(fault.Unavailable, "A value was sealed with the cluster key %s, which this node does not have. Give every node the same cluster_key, older keys after the newest.", parts[1])
+	return nil, fault.New(fault.Unavailable, "A value was sealed with the cluster key %s, which this node does not have. Give every node the same cluster_key, older keys after the newest.", parts[1]).Named(Kind)
 }
 
 func (k *Keys) known() []key {

@@ -1,6 +1,7 @@
 package seal_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -77,6 +78,9 @@ func TestKeys_openRefuses(t *testing.T) {
 		"no base64":      {k, "v1." + k.IDs()[0] + ".%", at, "changed"},
 	} {
 		plain, err := tt.keys.Open(tt.sealed, tt.at)
+		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Kind != seal.Kind {
+			t.Errorf("%s: the fault %v is not of its kind", name, err)
+		}
 		if err == nil || !strings.Contains(fault.Message(err), tt.words) || plain != nil {
 			t.Errorf("%s: got %q, %v; want an error that says %q", name, plain, err, tt.words)
 		}

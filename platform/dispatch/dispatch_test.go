@@ -97,6 +97,9 @@ func TestJobMessageVariants(t *testing.T) {
 	}{
 		"no config":         {func(q *ci.QueuedJob) { q.Job.Config = nil }, `"config":{}`},
 		"null config":       {func(q *ci.QueuedJob) { q.Job.Config = ci.Config("null") }, `"config":{}`},
+		"variables": {func(q *ci.QueuedJob) {
+			q.EnvVars = []ci.EnvVar{{Name: "TOKEN", Value: "hunter2"}, {Name: "REGION", Value: "eu", Public: true}}
+		}, `"env_vars":[{"name":"REGION","value":"eu","public":true}]`},
 		"pull request":      {func(q *ci.QueuedJob) { q.Build.Event, q.Build.PullNumber = ci.EventPullRequest, 9 }, `"pull_request":9`},
 		"its secrets":       {func(q *ci.QueuedJob) { q.Build.Event = ci.EventPullRequest }, `"secure_env_enabled":false`},
 		"no variables":      {func(*ci.QueuedJob) {}, `"env_vars":[]`},

@@ -28,13 +28,13 @@ func (d *Dispatch) message(q ci.QueuedJob) broker.Job {
 		Queue: j.Queue,
 		Job: broker.JobDetails{
 			ID: j.ID, Number: j.Number(), Commit: b.Commit.SHA, CommitMessage: b.Commit.Message, Branch: b.Branch, Tag: b.Tag,
-			PullRequest: false, State: string(ci.Queued), SecureEnvEnabled: b.Event != ci.EventPullRequest,
+			PullRequest: false, State: string(ci.Queued), SecureEnvEnabled: b.Event.MaySeeSecrets(),
 			QueuedAt: j.QueuedAt.UTC().Truncate(time.Second), AllowFailure: j.AllowFailure, StageName: j.StageName, Name: j.Name, RestartedBy: j.RestartedBy,
 		},
 		Source:     broker.Source{ID: b.ID, Number: strconv.FormatInt(b.Number, 10), EventType: string(b.Event)},
 		Repository: broker.Repository{ID: r.ID, Slug: r.Slug, SourceURL: publicURL(r), DefaultBranch: r.DefaultBranch, Private: r.Private},
 		Config:     json.RawMessage(j.Config),
-		EnvVars:    []broker.EnvVar{},
+		EnvVars:    variables(q.EnvVars),
 		Timeouts:   broker.Timeouts{HardLimit: seconds(d.config.JobTimeout), LogSilence: seconds(d.config.LogSilence)},
 		Meta:       broker.JobMeta{StateUpdateCount: j.Attempt * statesPerAttempt},
 		Host:       host(web),
@@ -49,6 +49,17 @@ func (d *Dispatch) message(q ci.QueuedJob) broker.Job {
 		m.Headrace.BuildURL = fmt.Sprintf("%s/r/%s/builds/%d", web, r.Slug, b.Number)
 	}
 	return m
+}
+
+// variables are those that may stand in a message.
+func variables(all []ci.EnvVar) []broker.EnvVar {
+	shown := make([]broker.EnvVar, 0, len(all))
+	for _, v := range all {
+		if v.Public {
+			shown = append(shown, broker.EnvVar{Name: v.Name, Value: v.Value, Public: true})
+		}
+	}
+	return shown
 }
 
 // publicURL is where the worker fetches from. The short form of ssh has no password to leave out.

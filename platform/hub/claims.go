@@ -37,6 +37,10 @@ func (h *Hub) answerClaim(ctx context.Context, c broker.Claim) error {
 	switch {
 	case err == nil:
 		answer.Granted, answer.Next = true, claimed.Next
+		if err := h.addSecrets(ctx, c, &answer); err != nil {
+			h.seldom.warn(ctx, "the secrets of a job cannot be read", "err", err)
+			return nil
+		}
 		log.InfoContext(ctx, "a worker has a job")
 	case fault.Is(err, fault.Conflict), fault.Is(err, fault.NotFound):
 		answer.Reason = fault.Message(err)

@@ -29,6 +29,8 @@ type fakeStore struct {
 	AddFunc    func(ci.DeadLetter) error
 	SendFunc   func() []ci.DeadLetter
 	SentFunc   func(id int64)
+
+	SecretsFunc func(jobID int64) ([]ci.EnvVar, error)
 }
 
 func (s *fakeStore) AddDeadLetter(_ context.Context, d ci.DeadLetter) error {

@@ -25,6 +25,7 @@ import (
 type Store interface {
 	Now() time.Time
 	ClaimAttempt(ctx context.Context, c ci.Claim) (ci.Claimed, ci.Moved, error)
+	Secrets(ctx context.Context, jobID int64) ([]ci.EnvVar, error)
 	Beat(ctx context.Context, h ci.Heartbeat) ([]ci.RunStatus, error)
 	Hear(ctx context.Context, node string, gap time.Duration) error
 	ReapLost(ctx context.Context, lease time.Duration, maxTries int) ([]ci.Lost, error)

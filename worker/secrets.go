@@ -1,0 +1,50 @@
+package worker
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/seal"
+)
+
+// secretsOf opens the secrets in the answer to a claim. trouble says, for people, why the job cannot have those that it
+// has; then it must not run: what it does without them nobody has thought of.
+func secretsOf(a broker.ClaimAnswer, asked broker.Claim, box *seal.Letterbox) (secrets []broker.EnvVar, trouble string) {
+	switch {
+	case a.SecretsTrouble != "":
+		return nil, a.SecretsTrouble
+	case a.Secrets == "":
+		return nil, ""
+	case box == nil:
+		return nil, "This worker has no key to open them with."
+	}
+	plain, err := box.Open(a.Secrets, asked.Subject())
+	if err == nil {
+		err = json.Unmarshal(plain, &secrets)
+	}
+	if err != nil {
+		return nil, "What the platform sealed for this worker does not open."
+	}
+	return secrets, ""
+}
+
+// withSecrets is the job as its script is made of: the settings' public variables first, then the secret ones. It is used
+// for nothing else, so that nothing else holds them.
+func (t *task) withSecrets() broker.Job {
+	j := t.job
+	j.EnvVars = slices.Concat(t.job.EnvVars, t.secrets)
+	return j
+}
+
+// masked are the values that may not leave the worker: those of the claim's answer, and those of a platform that sends
+// secrets within the message.
+func (t *task) masked() []string {
+	var values []string
+	for _, v := range t.withSecrets().EnvVars {
+		if !v.Public {
+			values = append(values, v.Value)
+		}
+	}
+	return values
+}
