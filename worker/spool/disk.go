@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/headrace/headrace/broker"
 )
 
 // disk is how the disk of a spool stands.
@@ -46,13 +48,14 @@ func (s *Spool) probe() {
 	path := filepath.Join(s.cfg.Dir, "probe")
 	err := os.MkdirAll(s.cfg.Dir, 0o700)
 	if err == nil {
-		err = errors.Join(os.WriteFile(path, make([]byte, s.piece()), 0o600), os.Remove(path))
+		err = errors.Join(os.WriteFile(path, make([]byte, broker.MaxPart), 0o600), os.Remove(path))
 	}
 	s.noteDisk(err)
 }
 
 // awaitMemory waits, while the disk takes nothing, until memory has room.
-func (s *Spool) awaitMemory(giveUp <-chan struct{}) {
+func (t *Tape) awaitMemory() {
+	s := t.spool
 	if s.Trouble() == "" {
 		return
 	}
@@ -65,11 +68,22 @@ func (s *Spool) awaitMemory(giveUp <-chan struct{}) {
 		}
 		select {
 		case <-more:
-		case <-giveUp:
+		case <-t.unbound:
 			return
 		case <-timer.C:
 			s.probe()
+			t.retry()
 			timer.Reset(probeEvery)
 		}
 	}
+}
+
+// retry saves what the disk did not take before, unless it takes nothing still.
+func (t *Tape) retry() {
+	if t.spool.Trouble() != "" {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.save()
 }

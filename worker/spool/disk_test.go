@@ -157,6 +157,55 @@ func TestDisk_thatTakesNothingHoldsWritersUp(t *testing.T) {
 	})
 }
 
+// TestDisk_fullWithRoomForLittle: the directory takes small files, but what is said does not fit.
+func TestDisk_fullWithRoomForLittle(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, key.Run), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/dev/full", filepath.Join(dir, key.Run, "000001.seg")); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		const memory = 256 << 10
+		b := open(t, spool.Config{Dir: dir, Memory: memory}, spool.Headrace)
+		b.pub.setFail(broker.ErrUnavailable)
+		text := noise(4 << 20)
+		wrote := make(chan struct{})
+		go func() {
+			defer close(wrote)
+			b.write(t, text)
+		}()
+		pass(time.Hour)
+		if held := b.spool.InMemory(); held < memory || held > memory+broker.MaxPart {
+			t.Errorf("%d bytes are in memory", held)
+		}
+		if got := b.spool.Trouble(); !strings.Contains(got, "no space left") {
+			t.Errorf("trouble %q", got)
+		}
+		b.pub.setFail(nil)
+		for { // what is stored makes room
+			pass(time.Minute)
+			b.confirm("", len(b.pub.parts(t)))
+			synctest.Wait()
+			select {
+			case <-wrote:
+				b.end(t, "passed")
+				if err := b.tape.Published(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if b.pub.text(t) != text {
+					t.Error("other bytes arrived than were written")
+				}
+				b.tape.Drop()
+				return
+			default:
+			}
+		}
+	})
+}
+
 func TestDisk_whatCannotBeReadBackIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(file string) error{

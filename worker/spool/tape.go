@@ -46,7 +46,7 @@ type Tape struct {
 func (t *Tape) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		n := min(len(rest), t.spool.piece())
-		t.spool.awaitMemory(t.unbound)
+		t.awaitMemory()
 		var cost int64
 		if t.spool.budget.take(int64(n), t.unbound) {
 			cost = int64(n)
