@@ -15,6 +15,7 @@ const year = 365 * 24 * 60 * 60
 var toasts = map[string]string{
 	"restarted": "%s restarts.", "canceled": "%s is canceled.", "removed": "%s is removed. Its git repository is untouched.",
 	"activated": "%s builds again.", "deactivated": "%s does not build any more. What was built stays.", "token-deleted": "The token is deleted. Whatever used it is signed out.",
+	"variable-added": "%s is set. Jobs that are handed out from now on have it.", "variable-deleted": "The variable is deleted.",
 	"kept": "Kept for this browser.",
 }
 

@@ -26,6 +26,10 @@ type repositories interface {
 	DeleteRepository(ctx context.Context, id int64) error
 	Branches(ctx context.Context, repoID int64, page ci.Page) ([]ci.Branch, int, error)
 	Requests(ctx context.Context, f ci.RequestFilter) ([]ci.Request, int, error)
+	// EnvVars come without what is secret.
+	EnvVars(ctx context.Context, repoID int64) ([]ci.EnvVar, error)
+	CreateEnvVar(ctx context.Context, n ci.NewEnvVar) (ci.EnvVar, error)
+	DeleteEnvVar(ctx context.Context, repoID int64, id string) error
 }
 
 type builds interface {

@@ -83,7 +83,7 @@ func TestPagesOnARealStore(t *testing.T) {
 		check(t, err)
 	}
 	for path, want := range map[string]string{
-		"/": "acme/</span>app", "/r/acme/app": "A &lt;b&gt;title&lt;/b&gt;", "/r/acme/app/branches": "main", "/r/acme/app/requests": "Build #1", "/r/acme/app/settings": "1 build",
+		"/": "acme/</span>app", "/r/acme/app": "A &lt;b&gt;title&lt;/b&gt;", "/r/acme/app/branches": "main", "/r/acme/app/requests": "Build #1", "/r/acme/app/settings": "1 build", "/r/acme/app/variables": "No variable yet",
 		"/r/acme/app/builds/1": "Its turn comes after stage test.", "/r/acme/app/builds/1/config": "script: make", "/r/acme/app/jobs/1.1": "mill-01", "/r/acme/app/jobs/1.2": "The log begins when a worker has the job.",
 		"/search?q=app+1": "acme/app #1", "/account/tokens": "No token yet",
 	} {

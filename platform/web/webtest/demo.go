@@ -34,6 +34,7 @@ type Demo struct {
 	builds   []*ci.Build
 	requests []ci.Request
 	tokens   []ci.Token
+	vars     []ci.EnvVar
 	queues   []ci.QueueStatus
 	attempts map[int64][]ci.Attempt
 	logs     map[logKey]*demoLog
