@@ -110,6 +110,7 @@ func TestEveryPageIsDrawn(t *testing.T) {
 		{"requests", "/r/millworks/turbine-api/requests", []string{"Build #1483", "The branch docs is not among branches.only.", "Try 2 of 5 did not work", "git.mill.example does not answer"}},
 		{"messages of a request", "/r/millworks/tailrace-exporter/requests", []string{"Line 7:", "indented less"}},
 		{"no requests", "/r/lena/dotfiles/requests", []string{"No request yet"}},
+		{"variables", "/r/millworks/turbine-api/variables", []string{"REGISTRY_TOKEN", "set, <time", "https://proxy.mill.example"}},
 		{"settings", "/r/lena/dotfiles/settings", []string{"Switch building off", "Remove…", "14 builds"}},
 		{"settings asks", "/r/lena/dotfiles/settings?confirm=delete", []string{"Type lena/dotfiles to remove it", "Keep it"}},
 		{"trigger", "/r/lena/dotfiles/trigger", []string{`name="ref" value="main"`, "deep_merge_append"}},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/headrace/headrace/assets/show"
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/ci"
 )
@@ -43,7 +44,7 @@ func (s *server) renderVariables(c *gin.Context, u ci.User, repo ci.Repository, 
 	m.repoHead, m.Admin = s.head(repo, "Variables", firstOf(last)), u.Admin
 	for _, v := range list {
 		m.Rows = append(m.Rows, variableRow{
-			ID: v.ID, Name: v.Name, Value: v.Value, Branch: v.Branch, Public: v.Public, Confirm: u.Admin && v.ID == c.Query("delete"),
+			ID: v.ID, Name: v.Name, Value: show.Cut(v.Value, 200), Branch: v.Branch, Public: v.Public, Confirm: u.Admin && v.ID == c.Query("delete"),
 			Set: momentOf(v.UpdatedAt, s.Now()),
 		})
 	}

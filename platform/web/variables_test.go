@@ -26,7 +26,7 @@ func TestVariables(t *testing.T) {
 		}
 	}
 	_, body := s.get(variablesOf)
-	for _, want := range []string{"TOKEN", "set, <time", "<code>main</code>", "REGION", "eu &lt;north&gt;", "?delete=var-1"} {
+	for _, want := range []string{"TOKEN", "set, <time", "<code>main</code>", "REGION", "eu &lt;north&gt;", "?delete=var-3"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the list lacks %q", want)
 		}
@@ -34,10 +34,10 @@ func TestVariables(t *testing.T) {
 	if strings.Contains(body, "hunter2") {
 		t.Error("the list shows a secret")
 	}
-	if _, body := s.get(variablesOf + "?delete=var-1"); !strings.Contains(body, "Delete TOKEN?") || !strings.Contains(body, "Keep it") {
+	if _, body := s.get(variablesOf + "?delete=var-3"); !strings.Contains(body, "Delete TOKEN?") || !strings.Contains(body, "Keep it") {
 		t.Error("deleting is not asked about")
 	}
-	s.post(variablesOf, url.Values{"do": {"delete"}, "id": {"var-1"}})
+	s.post(variablesOf, url.Values{"do": {"delete"}, "id": {"var-3"}})
 	if _, body := s.get(variablesOf); strings.Contains(body, "TOKEN</b>") || !strings.Contains(body, "REGION") {
 		t.Error("the variable is still there, or both are gone")
 	}
@@ -73,11 +73,11 @@ func TestVariables_onlyAdministratorsChangeThem(t *testing.T) {
 	s := open(t, webtest.Sample(noon))
 	s.post(variablesOf, url.Values{"do": {"add"}, "name": {"TOKEN"}, "value": {"x"}})
 	s.demo.SetAdmin(false)
-	if _, body := s.get(variablesOf + "?delete=var-1"); !strings.Contains(body, "Only administrators") || strings.Contains(body, "Add a variable") || strings.Contains(body, "Delete") {
+	if _, body := s.get(variablesOf + "?delete=var-3"); !strings.Contains(body, "Only administrators") || strings.Contains(body, "Add a variable") || strings.Contains(body, "Delete") {
 		t.Errorf("who is no administrator is shown how to change them: %s", body)
 	}
 	for _, do := range []string{"add", "delete"} {
-		if res, _ := s.post(variablesOf, url.Values{"do": {do}, "name": {"A"}, "id": {"var-1"}}); res.StatusCode != http.StatusForbidden {
+		if res, _ := s.post(variablesOf, url.Values{"do": {do}, "name": {"A"}, "id": {"var-3"}}); res.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: %d", do, res.StatusCode)
 		}
 	}

@@ -35,6 +35,10 @@ func Sample(now time.Time) *Demo {
 		ci.Request{ID: 79, RepositoryID: turbine.ID, Event: ci.EventAPI, Branch: "gone", State: ci.RequestPending, Tries: 2, NextTry: now.Add(time.Minute), Reason: "git.mill.example does not answer on port 443.", Created: now.Add(-9 * time.Minute), CreatedByLogin: "tomas"},
 		ci.Request{ID: 78, RepositoryID: turbine.ID, Event: ci.EventPush, Branch: "docs", State: ci.RequestFinished, Result: ci.RequestRejected, Reason: "The branch docs is not among branches.only.", Created: now.Add(-2 * time.Hour), CreatedByLogin: "ines"})
 	d.tokens = []ci.Token{{ID: 5, UserID: 1, Name: "release script on mill-a", CreatedAt: now.Add(-40 * 24 * time.Hour), UsedAt: now.Add(-3 * time.Hour)}, {ID: 6, UserID: 1, Name: "chat bot", CreatedAt: now.Add(-2 * time.Hour)}}
+	d.vars = []ci.EnvVar{
+		{ID: "var-1", RepositoryID: turbine.ID, Name: "GOPROXY", Value: "https://proxy.mill.example", Public: true, UpdatedAt: now.Add(-50 * 24 * time.Hour)},
+		{ID: "var-2", RepositoryID: turbine.ID, Name: "REGISTRY_TOKEN", Branch: "main", UpdatedAt: now.Add(-3 * time.Hour)},
+	}
 	d.sampleLogs()
 	return d
 }
