@@ -108,7 +108,7 @@ func (k *Keys) Open(sealed string, at Place) ([]byte, error) {
 		if one.id != parts[1] {
 			continue
 		}
-		closed, err := base64.RawStdEncoding.DecodeString(parts[2])
+		closed, err := base64.RawStdEncoding.Strict().DecodeString(parts[2])
 		if err == nil {
 			var plain []byte
 			if plain, err = one.aead.Open(nil, nil, closed, at.bytes()); err == nil {

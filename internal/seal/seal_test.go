@@ -59,7 +59,11 @@ func TestKeys_openRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed := []byte(sealed)
-	changed[len(changed)-1] ^= 4 // of the last character all but the lowest bits count
+	if at := len(changed) - 20; changed[at] == 'A' {
+		changed[at] = 'B'
+	} else {
+		changed[at] = 'A'
+	}
 	for name, tt := range map[string]struct {
 		keys   *seal.Keys
 		sealed string
