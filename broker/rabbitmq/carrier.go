@@ -74,7 +74,7 @@ func (c *Carrier) Run(ctx context.Context) error {
 		}
 		c.away(ctx, host, tries, err)
 		failures++
-		_ = run.Pause(ctx, run.Backoff{}.After(failures)) // the loop looks at the context
+		_ = run.Pause(ctx, run.Backoff{Most: 4 * time.Second}.After(failures)) // the loop looks at the context
 	}
 	return nil
 }

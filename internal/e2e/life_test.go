@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,8 +18,11 @@ func TestStop(t *testing.T) {
 		Builds []build `json:"builds"`
 	}
 	eventually(t, "build of the sample", func() (bool, string) {
-		api.must(t, http.StatusOK, http.MethodGet, repo("demo/hello")+"/builds?include=build.jobs", nil, &page)
-		return len(page.Builds) > 0, ""
+		status, body, err := api.try(t.Context(), http.MethodGet, repo("demo/hello")+"/builds?include=build.jobs", nil)
+		if err != nil || status != http.StatusOK || json.Unmarshal(body, &page) != nil {
+			return false, string(body) // it is added when the node is ready
+		}
+		return len(page.Builds) > 0, string(body)
 	})
 	b := api.ended(t, page.Builds[0].ID)
 	if b.State != "passed" || len(b.Jobs) != 4 || b.Jobs[2].State != "failed" {

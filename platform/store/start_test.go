@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/testkit"
 	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/store"
@@ -54,7 +55,11 @@ func TestOpen_nodesStartAtOnceOnAnEmptyDatabase(t *testing.T) {
 func TestDeleteRepository_leavesNoRow(t *testing.T) {
 	t.Parallel()
 	url := testkit.Postgres(t)
-	s, err := store.Open(t.Context(), store.Config{PostgresURL: url})
+	keys, err := seal.ParseKeys(seal.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), store.Config{PostgresURL: url, Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +92,7 @@ func TestDeleteRepository_leavesNoRow(t *testing.T) {
 	}
 	for table, n := range count() {
 		switch table {
-		case "users", "queues", "workers", "hearing", "dead_letters":
+		case "users", "queues", "workers", "hearing", "dead_letters", "script_token":
 		default:
 			if n != 0 {
 				t.Errorf("table %s has %d rows left", table, n)
@@ -124,6 +129,10 @@ func liveThrough(t *testing.T, s *store.Store) ci.Repository {
 	_, err = s.AppendLog(ctx, []ci.LogPart{{JobID: run.JobID, Attempt: 1, Run: "r", Source: ci.LogWorker, Content: []byte("x")}})
 	check(err)
 	check(s.AddDeadLetter(ctx, ci.DeadLetter{Queue: "q"}))
+	_, err = s.CreateEnvVar(ctx, ci.NewEnvVar{RepositoryID: r.ID, Name: "A", Value: "1"})
+	check(err)
+	_, err = s.ScriptToken(ctx)
+	check(err)
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
