@@ -199,7 +199,7 @@ func newWorker(carrier broker.Carrier, p workerPlan, log *slog.Logger) (w *worke
 	}
 	done = func() { _ = exec.Close() }
 	w, err = worker.New(carrier, exec, worker.Config{
-		Home: exec.Home(), SpoolDir: filepath.Join(p.dir, "spool"), Name: p.name, Queue: p.queue, Slots: p.slots, Version: version,
+		Home: exec.Home(), Generation: exec.Generation(), SpoolDir: filepath.Join(p.dir, "spool"), Name: p.name, Queue: p.queue, Slots: p.slots, Version: version,
 		HardTimeout: p.timeout, LogSilence: p.silence, LogLimit: p.logLimit, Log: log,
 		Generate: func(j broker.Job) ([]byte, error) { return script.Generate(j, script.Options{}) },
 	})

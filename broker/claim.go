@@ -50,15 +50,19 @@ type Heartbeat struct {
 	WorkerID string `json:"worker_id"` // random, of this process
 	// Home is the id of the worker's work directory, which one process at a time may use: a heartbeat from the same home
 	// under another worker id means that the worker before is dead, and its jobs need not wait for a lease to run out.
-	Home     string `json:"home,omitempty"`
-	Name     string `json:"name"`
-	Version  string `json:"version"`
-	Queue    string `json:"queue"`
-	Slots    int    `json:"slots"`
-	Draining bool   `json:"draining"`
-	Executor string `json:"executor"`
-	Sequence int64  `json:"sequence"` // counts up; the answer repeats it
-	Runs     []Run  `json:"runs"`
+	Home string `json:"home,omitempty"`
+	// Generation counts the processes that have had the home: of two, the one with the higher number is the living one.
+	Generation int64  `json:"generation,omitempty"`
+	Name       string `json:"name"`
+	Version    string `json:"version"`
+	Queue      string `json:"queue"`
+	Slots      int    `json:"slots"`
+	Draining   bool   `json:"draining"`
+	Executor   string `json:"executor"`
+	Sequence   int64  `json:"sequence"` // counts up; the answer repeats it
+	Runs       []Run  `json:"runs"`
+	// Asking are the runs that it asks to own: where the answer was lost on the way, their leases are renewed all the same.
+	Asking []Run `json:"asking,omitempty"`
 }
 
 // HeartbeatAnswer says what the worker still owns.

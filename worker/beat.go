@@ -67,15 +67,19 @@ func (w *Worker) sayHeartbeat(err error) {
 func (w *Worker) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Heartbeat)
 	defer cancel()
-	runs := []broker.Run{}
+	runs, asking := []broker.Run{}, []broker.Run{}
 	for _, t := range w.all() {
-		if claimed, _ := t.standing(); claimed && !t.foreign {
+		switch claimed, _ := t.standing(); {
+		case t.foreign:
+		case claimed:
 			runs = append(runs, t.key)
+		default:
+			asking = append(asking, t.key)
 		}
 	}
 	m, err := broker.Encode("", broker.HeartbeatQueue, broker.TypeHeartbeat, broker.Heartbeat{
-		WorkerID: w.cfg.ID, Home: w.cfg.Home, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue, Slots: w.cfg.Slots,
-		Draining: w.draining(), Executor: w.exec.Name(), Sequence: w.beats.next(runs), Runs: runs,
+		WorkerID: w.cfg.ID, Home: w.cfg.Home, Generation: w.cfg.Generation, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue, Slots: w.cfg.Slots,
+		Draining: w.draining(), Executor: w.exec.Name(), Sequence: w.beats.next(runs), Runs: runs, Asking: asking,
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,8 @@ type Config struct {
 	// Home names the work directory, which one process at a time may use (local.Executor.Home): by it the platform knows at
 	// once that the process before is dead. Empty: not known.
 	Home string
+	// Generation counts the processes that have had the home, this one included (local.Executor.Generation).
+	Generation int64
 	// Name is what people call the worker. Default: ID.
 	Name    string
 	Version string
@@ -41,7 +43,8 @@ type Config struct {
 
 	// Heartbeat is the time between heartbeats. Default 3 s.
 	Heartbeat time.Duration
-	// ClaimRetry is the first pause before a claim is asked again; default 2 s. ClaimPatience is how long to ask; default 60 s.
+	// ClaimRetry is the first pause before a claim is asked again; default 2 s. ClaimPatience is how long to ask; default 20 min: a claim
+	// that was given up may still be granted, to nobody; brokers take an unsettled delivery back after 30 min.
 	ClaimRetry, ClaimPatience time.Duration
 	// KillPatience is how long a job that is killed may take to end before it is reported all the same. Default 30 s.
 	KillPatience time.Duration
@@ -78,7 +81,7 @@ func (c Config) withDefaults() (Config, error) {
 		{&c.LogSilence, 10 * time.Minute},
 		{&c.Heartbeat, 3 * time.Second},
 		{&c.ClaimRetry, 2 * time.Second},
-		{&c.ClaimPatience, time.Minute},
+		{&c.ClaimPatience, 20 * time.Minute},
 		{&c.KillPatience, 30 * time.Second},
 		{&c.GiveBack, 5 * time.Second},
 		{&c.DrainPatience, 30 * time.Second},

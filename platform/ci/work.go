@@ -66,14 +66,18 @@ type Heartbeat struct {
 	WorkerID string // random, of one process
 	// Home is the id of the work directory, which one process at a time may use: another worker id from the same home
 	// means that the worker before is dead. Empty: not known.
-	Home     string
-	Name     string
-	Version  string
-	Queue    string
-	Slots    int
-	Draining bool
-	Executor string // "docker", "local"
-	Runs     []RunRef
+	Home string
+	// Generation counts the processes that have had the home: the one with the higher number is the living one.
+	Generation int64
+	Name       string
+	Version    string
+	Queue      string
+	Slots      int
+	Draining   bool
+	Executor   string // "docker", "local"
+	Runs       []RunRef
+	// Asking are the runs that it asks to own; they are renewed where the claim was granted, and not answered.
+	Asking []RunRef
 }
 
 // Worker is a worker as the platform knows it.

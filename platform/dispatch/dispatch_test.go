@@ -95,8 +95,8 @@ func TestJobMessageVariants(t *testing.T) {
 		change func(q *ci.QueuedJob)
 		want   string
 	}{
-		"no config":         {func(q *ci.QueuedJob) { q.Job.Config = nil }, `"config":{}`},
-		"null config":       {func(q *ci.QueuedJob) { q.Job.Config = ci.Config("null") }, `"config":{}`},
+		"no config":   {func(q *ci.QueuedJob) { q.Job.Config = nil }, `"config":{}`},
+		"null config": {func(q *ci.QueuedJob) { q.Job.Config = ci.Config("null") }, `"config":{}`},
 		"variables": {func(q *ci.QueuedJob) {
 			q.EnvVars = []ci.EnvVar{{Name: "TOKEN", Value: "hunter2"}, {Name: "REGION", Value: "eu", Public: true}}
 		}, `"env_vars":[{"name":"REGION","value":"eu","public":true}]`},

@@ -33,13 +33,9 @@ func (h *Hub) heartbeat(d broker.Delivery) (key string, work func(context.Contex
 // beat stores a heartbeat and answers it. One that the store does not take is forgotten: the next is on its way, and while
 // the store is away no worker is lost.
 func (h *Hub) beat(ctx context.Context, b broker.Heartbeat) {
-	runs := make([]ci.RunRef, len(b.Runs))
-	for i, r := range b.Runs {
-		runs[i] = ci.RunRef(r)
-	}
 	statuses, err := h.store.Beat(ctx, ci.Heartbeat{
 		WorkerID: b.WorkerID, Name: b.Name, Version: b.Version, Queue: b.Queue, Slots: b.Slots, Draining: b.Draining, Executor: b.Executor,
-		Home: b.Home, Runs: runs,
+		Home: b.Home, Generation: b.Generation, Runs: refs(b.Runs), Asking: refs(b.Asking),
 	})
 	if err != nil {
 		h.seldom.warn(ctx, "a heartbeat could not be stored", "worker", b.Name, "err", err)
@@ -55,6 +51,14 @@ func (h *Hub) beat(ctx context.Context, b broker.Heartbeat) {
 	if h.workers.changed(b, h.store.Now()) {
 		h.announce.Announce(ctx, ci.Change{Kind: ci.ChangeWorker, Worker: b.WorkerID})
 	}
+}
+
+func refs(runs []broker.Run) []ci.RunRef {
+	var all []ci.RunRef
+	for _, r := range runs {
+		all = append(all, ci.RunRef(r))
+	}
+	return all
 }
 
 // worker is what of a heartbeat others want to hear about when it changes.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/ci"
@@ -19,14 +20,14 @@ func (s *Store) Beat(ctx context.Context, b ci.Heartbeat) (answers []ci.RunStatu
 			return err
 		}
 		answers = nil
-		switch {
-		case len(b.Runs) == 0:
-			return nil
-		case replaced:
+		if replaced {
 			answers = ownsNothing(b.Runs)
 			return nil
 		}
-		answers, err = beatRuns(ctx, c, b.Runs)
+		if err := renew(ctx, c, slices.Concat(b.Runs, b.Asking)); err != nil || len(b.Runs) == 0 {
+			return err
+		}
+		answers, err = statusOf(ctx, c, b.Runs)
 		return err
 	})
 	return answers, err
@@ -51,23 +52,32 @@ func noteWorker(ctx context.Context, c conn, b ci.Heartbeat, s *Store) (replaced
 	if err := knowQueue(ctx, c, queue); err != nil {
 		return false, err
 	}
-	err = c.row(ctx, `INSERT INTO workers (id, name, version, queue, slots, draining, executor, home, heard, first_at, seen_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $9, counter, $8, $8 FROM hearing WHERE id = 1
+	err = c.row(ctx, `INSERT INTO workers (id, name, version, queue, slots, draining, executor, home, generation, replaced, heard, first_at, seen_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $9, $10, EXISTS (SELECT 1 FROM workers o WHERE o.home = $9 AND o.home <> '' AND o.generation > $10),
+			counter, $8, $8 FROM hearing WHERE id = 1
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, queue = excluded.queue, slots = excluded.slots,
 			draining = excluded.draining, executor = excluded.executor, seen_at = excluded.seen_at,
 			heard = CASE WHEN workers.replaced THEN workers.heard ELSE excluded.heard END
 		RETURNING replaced`,
-		text(b.WorkerID), text(b.Name), text(b.Version), queue, max(b.Slots, 0), b.Draining, text(b.Executor), at(s.Now()), text(b.Home)).Scan(&replaced)
-	if err != nil || replaced || b.Home == "" {
-		return replaced, err
+		text(b.WorkerID), text(b.Name), text(b.Version), queue, max(b.Slots, 0), b.Draining, text(b.Executor), at(s.Now()), text(b.Home), b.Generation).Scan(&replaced)
+	switch {
+	case err != nil:
+		return false, err
+	case replaced: // also one that is heard of for the first time after its successor
+		_, err = c.exec(ctx, "UPDATE workers SET heard = $2 WHERE id = $1", text(b.WorkerID), int64(longAgo))
+		return true, err
+	case b.Home == "":
+		return false, nil
 	}
-	return false, replace(ctx, c, text(b.Home), text(b.WorkerID))
+	return false, replace(ctx, c, b)
 }
 
 // replace declares the workers dead that were in a home before its present one: one process at a time has a home. Their
 // attempts are lost at once, without waiting for a lease to run out.
-func replace(ctx context.Context, c conn, home, present string) error {
-	n, err := c.exec(ctx, "UPDATE workers SET replaced = TRUE, heard = $3 WHERE home = $1 AND id <> $2 AND NOT replaced", home, present, int64(longAgo))
+func replace(ctx context.Context, c conn, b ci.Heartbeat) error {
+	home := text(b.Home)
+	n, err := c.exec(ctx, "UPDATE workers SET replaced = TRUE, heard = $3 WHERE home = $1 AND id <> $2 AND NOT replaced AND generation <= $4",
+		home, text(b.WorkerID), int64(longAgo), b.Generation)
 	if err != nil || n == 0 {
 		return err
 	}
@@ -76,17 +86,27 @@ func replace(ctx context.Context, c conn, home, present string) error {
 	return err
 }
 
-// beatRuns renews the leases of the runs that own their attempts.
-func beatRuns(ctx context.Context, c conn, runs []ci.RunRef) ([]ci.RunStatus, error) {
-	jobs, names := make([]int64, len(runs)), make([]string, len(runs))
-	for i, r := range runs {
-		jobs[i], names[i] = r.JobID, text(r.Run)
+// renew renews the leases of those runs that own their attempts.
+func renew(ctx context.Context, c conn, runs []ci.RunRef) error {
+	if len(runs) == 0 {
+		return nil
 	}
+	jobs, names := keysOf(runs)
 	_, err := c.exec(ctx, `UPDATE attempts SET heard = (SELECT counter FROM hearing WHERE id = 1)
 		WHERE job_id {{ints $1}} AND run {{texts $2}} AND state IN ('received', 'started')`, ids(jobs), texts(names))
-	if err != nil {
-		return nil, err
+	return err
+}
+
+func keysOf(runs []ci.RunRef) (jobs []int64, names []string) {
+	for _, r := range runs {
+		jobs, names = append(jobs, r.JobID), append(names, text(r.Run))
 	}
+	return jobs, names
+}
+
+// statusOf says what is stored of runs.
+func statusOf(ctx context.Context, c conn, runs []ci.RunRef) ([]ci.RunStatus, error) {
+	jobs, names := keysOf(runs)
 	type stored struct {
 		ci.RunStatus
 		reason ci.Reason

@@ -19,6 +19,8 @@ var hearingTests = map[string]func(*testing.T, *node){
 	"lost too often is errored":                        testLostTooOften,
 	"a lost worker that comes back is told":            testBack,
 	"a worker started again in its home is lost":       testHome,
+	"of two in a home the later one lives":             testGenerations,
+	"an attempt that is asked for is renewed":          testAsking,
 	"what had ended before a worker died is still its": testHomeKept,
 }
 
@@ -225,4 +227,36 @@ func testHomeKept(t *testing.T, n *node) {
 	equal(t, "state", ci.Failed, n.job(kept.JobID).State)
 	equal(t, "attempt", 1, n.job(kept.JobID).Attempt)
 	equal(t, "its end is stored", ci.Failed, n.beat(again)[0].State)
+}
+
+func testGenerations(t *testing.T, n *node) {
+	later := ci.Heartbeat{WorkerID: "later", Name: "mill-07", Home: "h1", Generation: 2, Queue: queue, Slots: 2}
+	n.beat(later)
+	jobs := n.jobs("acme/app", 2)
+	n.queueAll()
+	run := n.claim(jobs[0].ID, "later", "r")
+	n.beat(ci.Heartbeat{WorkerID: "earlier", Name: "mill-07", Home: "h1", Generation: 1, Queue: queue, Slots: 2}) // overtaken on the way
+	later.Runs = []ci.RunRef{run}
+	equal(t, "owned", true, n.beat(later)[0].Owned)
+	equal(t, "lost", 0, len(n.reap()))
+	n.claim(jobs[1].ID, "earlier", "never heard of")
+	equal(t, "lost of the dead", 1, len(n.reap()))
+}
+
+func testAsking(t *testing.T, n *node) {
+	b := ci.Heartbeat{WorkerID: "w", Queue: queue, Slots: 1}
+	n.beat(b)
+	jobs := n.jobs("acme/app", 1)
+	n.queueAll()
+	run := n.claim(jobs[0].ID, "w", "r") // the answer is lost on the way
+	b.Asking = []ci.RunRef{run, {JobID: run.JobID, Attempt: 1, Run: "another's"}}
+	for range 3 {
+		n.hear(10 * time.Second)
+		equal(t, "answers", 0, len(n.beat(b)))
+		equal(t, "lost", 0, len(n.reap()))
+	}
+	b.Asking = nil
+	n.beat(b)
+	n.hear(20 * time.Second)
+	equal(t, "lost when nobody asks", 1, len(n.reap()))
 }

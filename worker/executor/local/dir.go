@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -131,4 +133,28 @@ func homeOf(base string) (string, error) {
 		return "", dirFault(base, err)
 	}
 	return id, nil
+}
+
+// nextGeneration counts up in the directory: of two processes that had it, the one with the higher number is the later. A
+// number that cannot be read begins anew at the time of the day, which is higher than any count.
+func nextGeneration(base string) (int64, error) {
+	path := filepath.Join(base, "generation")
+	known, err := os.ReadFile(path)
+	n := int64(0)
+	if err == nil {
+		if n, err = strconv.ParseInt(strings.TrimSpace(string(known)), 10, 64); err != nil {
+			n = time.Now().Unix()
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return 0, dirFault(base, err)
+	}
+	n++
+	temporary := path + ".new"
+	if err := os.WriteFile(temporary, []byte(strconv.FormatInt(n, 10)+"\n"), 0o600); err != nil {
+		return 0, dirFault(base, err)
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return 0, dirFault(base, err)
+	}
+	return n, nil
 }

@@ -30,10 +30,11 @@ type Executor struct {
 	cfg  Config
 	bash string
 	// instance stands in the names of this executor's runs, so that a predecessor's watchdog does not take them for its own.
-	instance string
-	home     string
-	lock     *os.File
-	wg       sync.WaitGroup
+	instance   string
+	home       string
+	generation int64
+	lock       *os.File
+	wg         sync.WaitGroup
 
 	mu     sync.Mutex
 	dog    *watchdog
@@ -68,7 +69,11 @@ func Open(cfg Config) (*Executor, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	e := &Executor{cfg: cfg, bash: bash, instance: rand.Text()[:8], home: home, lock: lock, live: map[*process]struct{}{}}
+	generation, err := nextGeneration(cfg.Dir)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	e := &Executor{cfg: cfg, bash: bash, instance: rand.Text()[:8], home: home, generation: generation, lock: lock, live: map[*process]struct{}{}}
 	keepFiles()
 	e.forceEnd(matchAny(cfg.Dir))
 	e.remove(old...)
@@ -151,6 +156,9 @@ func (e *Executor) Name() string { return "local" }
 
 // Home names the work directory for ever. One process at a time has it open.
 func (e *Executor) Home() string { return e.home }
+
+// Generation counts the processes that have had the directory open, this one included.
+func (e *Executor) Generation() int64 { return e.generation }
 
 // Isolated is false.
 func (e *Executor) Isolated() bool { return false }
