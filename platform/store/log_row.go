@@ -87,6 +87,10 @@ func lockLogs(ctx context.Context, c conn, jobs []int64) ([]*logRow, error) {
 
 // endLog closes the log of an attempt that ended, if it is complete or nobody is left who writes it.
 func endLog(ctx context.Context, c conn, job int64, attempt int, nobodyWrites bool, now time.Time) error {
+	// The row is held also where it is not to be closed yet: who stores the last part meanwhile must see the attempt's end.
+	if _, err := list(ctx, c, scanID, "SELECT job_id FROM logs WHERE job_id = $1 AND attempt = $2 {{lock}}", job, attempt); err != nil {
+		return err
+	}
 	_, err := c.exec(ctx, `UPDATE logs SET closed = TRUE, updated_at = $4 WHERE job_id = $1 AND attempt = $2 AND NOT closed
 		AND ($3 OR (worker_last >= 0 AND worker_next > worker_last))`, job, attempt, nobodyWrites, at(now))
 	return err
