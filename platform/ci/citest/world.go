@@ -18,7 +18,6 @@ type world struct {
 	nodes   []*node
 	workers []*machine
 	check   *checker
-	faults  []Fault
 	healed  time.Duration // when the last fault is over; later nobody interferes
 	trace   func(format string, args ...any)
 }
