@@ -62,7 +62,7 @@ func (w *waiting) remove(s lastState) {
 
 // last stores a last state, or keeps it until the log is whole.
 func (h *Hub) last(ctx context.Context, s lastState) {
-	if h.whole(ctx, s) {
+	if whole, _ := h.whole(ctx, s); whole {
 		h.report(ctx, s.delivery, s.report)
 		return
 	}
@@ -72,10 +72,24 @@ func (h *Hub) last(ctx context.Context, s lastState) {
 	h.waiting.wake.Wake()
 }
 
-// whole says whether nothing is missing of the log any more. What the store cannot say now, it says when it stores the state.
-func (h *Hub) whole(ctx context.Context, s lastState) bool {
+// whole says whether nothing is missing of the log any more; known is false while the store cannot say. Of a job that is
+// gone nothing is missing.
+func (h *Hub) whole(ctx context.Context, s lastState) (whole, known bool) {
 	l, err := h.store.Log(ctx, s.report.JobID, s.report.Attempt)
-	return err != nil || l.Closed || l.Next >= s.parts
+	if err != nil {
+		return stale(err), stale(err)
+	}
+	return l.Closed || l.Next >= s.parts, true
+}
+
+// postpone begins the wait of a state anew: nothing can arrive while the store is away.
+func (w *waiting) postpone(s lastState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now, ok := w.states[s.report.RunRef]; ok {
+		now.since = time.Now()
+		w.states[s.report.RunRef] = now
+	}
 }
 
 // storeWaiting stores the states whose logs have become whole, and those that have waited for too long: their logs are
@@ -86,7 +100,12 @@ func (h *Hub) storeWaiting(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return false, ctx.Err()
 			}
-			if time.Since(s.since) < h.config.Quiet && !h.whole(ctx, s) {
+			whole, known := h.whole(ctx, s)
+			switch {
+			case !known:
+				h.waiting.postpone(s)
+				continue
+			case !whole && time.Since(s.since) < h.config.Quiet:
 				continue
 			}
 			h.waiting.remove(s)

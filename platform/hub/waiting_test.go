@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/hub"
 )
@@ -64,6 +65,41 @@ func TestALastStateDoesNotWaitForEver(t *testing.T) {
 		<-d.settled
 		if waited := time.Since(began); reported.Load() != 1 || waited < 30*time.Second || waited > 31*time.Second {
 			t.Errorf("reported %d times after %s", reported.Load(), waited)
+		}
+	})
+}
+
+// TestALastStateDoesNotEndWhileTheStoreIsAway: an outage is no sign that the rest of a log will never come.
+func TestALastStateDoesNotEndWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var reported atomic.Int64
+		var back, whole atomic.Bool
+		carrier := newFakeCarrier()
+		s := &fakeStore{
+			LogFunc: func(int64, int) (ci.Log, error) {
+				switch {
+				case !back.Load():
+					return ci.Log{}, fault.New(fault.Unavailable, "away")
+				case whole.Load():
+					return ci.Log{Next: 3}, nil
+				}
+				return ci.Log{Next: 1}, nil
+			},
+			ReportFunc: func(ci.StateReport, int) (ci.Moved, error) { reported.Add(1); return ci.Moved{}, nil },
+		}
+		start(t, s, carrier, hub.Config{Quiet: 30 * time.Second})
+		d := carrier.put(broker.StateQueue, lastReport(t))
+		<-time.After(10 * time.Minute)
+		back.Store(true)
+		<-time.After(20 * time.Second)
+		if reported.Load() != 0 || d.acked() {
+			t.Fatalf("reported %d times before the log had a chance to come", reported.Load())
+		}
+		whole.Store(true)
+		<-d.settled
+		if reported.Load() != 1 {
+			t.Errorf("reported %d times", reported.Load())
 		}
 	})
 }
