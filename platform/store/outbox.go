@@ -75,11 +75,13 @@ func (s *Store) OutboxFailed(ctx context.Context, id int64, reason string, again
 const patientRequeue = 20
 
 // Requeue puts the message of every job out again that was sent longer ago than idle and not claimed since, although a
-// worker is free: the broker may have lost it. It is the message of the same attempt, so that a double does no harm.
+// worker is free or a job that was queued later on the same queue runs already: the broker may have lost it. It is the
+// message of the same attempt, so that a double does no harm.
 func (s *Store) Requeue(ctx context.Context, idle time.Duration) (n int, err error) {
 	err = s.write(ctx, "put lost messages out again", func(ctx context.Context, c conn) error {
+		n = 0
 		free, err := s.freeQueues(ctx, c)
-		if n = 0; err != nil || len(free) == 0 {
+		if err != nil {
 			return err
 		}
 		foreign, err := foreignQueues(ctx, c)
@@ -87,7 +89,9 @@ func (s *Store) Requeue(ctx context.Context, idle time.Duration) (n int, err err
 			return err
 		}
 		now := s.Now()
-		old, err := list(ctx, c, scanID, `SELECT id FROM outbox WHERE sent_at IS NOT NULL AND sent_at <= $1 AND queue {{texts $2}}
+		old, err := list(ctx, c, scanID, `SELECT id FROM outbox WHERE sent_at IS NOT NULL AND sent_at <= $1
+			AND (queue {{texts $2}} OR EXISTS (SELECT 1 FROM jobs j WHERE j.queue = outbox.queue AND j.state IN ('received', 'started')
+				AND j.queued_at > outbox.sent_at))
 			AND (sent_at <= $3 OR NOT (queue {{texts $4}})) ORDER BY id LIMIT 200 {{skip locked}}`,
 			at(now.Add(-idle)), texts(free), at(now.Add(-patientRequeue*idle)), texts(foreign))
 		if err != nil || len(old) == 0 {

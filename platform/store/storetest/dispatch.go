@@ -23,6 +23,7 @@ var dispatchTests = map[string]func(*testing.T, *node){
 	"a message is leased, fails and is sent":        testOutboxLease,
 	"a message of a job that waits no more goes":    testOutboxGoes,
 	"a lost message is put out again":               testRequeue,
+	"an overtaken message is put out again":         testRequeueOvertaken,
 	"a job that cannot be encoded is canceled":      testEncode,
 	"queues are counted":                            testQueues,
 }
@@ -255,4 +256,40 @@ func testQueues(t *testing.T, n *node) {
 		t.Fatal(diff)
 	}
 	equal(t, "code of a heartbeat of nobody", fault.Invalid, fault.CodeOf(second(n.Beat(n.ctx(), ci.Heartbeat{}))))
+}
+
+// testRequeueOvertaken: where workers are always busy, a message that was lost is known by the later ones that were taken.
+func testRequeueOvertaken(t *testing.T, n *node) {
+	jobs := n.jobs("acme/app", 2)
+	n.worker("w", 1)
+	n.queueAll()
+	n.ok(n.OutboxSent(n.ctx(), n.outbox(10)))
+	run := n.claim(jobs[0].ID, "w", "a")
+	requeue := func() int {
+		t.Helper()
+		count, err := n.Requeue(n.ctx(), time.Minute)
+		n.ok(err)
+		return count
+	}
+	n.clock.pass(time.Hour)
+	equal(t, "put out while it may still wait its turn", 0, requeue())
+	n.report(run, ci.Passed)
+	later := n.jobs("acme/app2", 1)
+	n.worker("w", 1)
+	n.queueAll()
+	n.ok(n.OutboxSent(n.ctx(), n.outbox(10)))
+	n.claim(later[0].ID, "w", "b")
+	equal(t, "put out when a later one runs", 1, requeue())
+	equal(t, "job", jobs[1].ID, n.lastOut().JobID)
+}
+
+// lastOut is the newest message that waits to be sent.
+func (n *node) lastOut() ci.OutMessage {
+	n.t.Helper()
+	waiting, err := n.Outbox(n.ctx(), 10)
+	n.ok(err)
+	if len(waiting) == 0 {
+		n.t.Fatal("no message waits")
+	}
+	return waiting[len(waiting)-1]
 }
