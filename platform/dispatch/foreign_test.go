@@ -23,7 +23,7 @@ func TestForeignWorkersAreCounted(t *testing.T) {
 		c.set(2, nil)
 		start(t, s, c, dispatch.Config{Poll: time.Second})
 		pass := func(seconds int) (last []noted) {
-			time.Sleep(time.Duration(seconds)*time.Second + time.Millisecond)
+			<-time.After(time.Duration(seconds)*time.Second + time.Millisecond)
 			synctest.Wait()
 			for len(s.noted) > 0 {
 				last = append(last, <-s.noted)

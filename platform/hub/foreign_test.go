@@ -115,7 +115,7 @@ func TestForeignPartsWaitForTheirRun(t *testing.T) {
 		for i := range 5 {
 			parts = append(parts, carrier.put(broker.LogQueue, textMessage("u", i)))
 		}
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		synctest.Wait()
 		for i, d := range parts {
 			if d.acked() {
@@ -164,7 +164,7 @@ func TestForeignPartsWaitBounded(t *testing.T) {
 		if waiting == 0 || waiting > 300 {
 			t.Errorf("%d parts wait", waiting)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		for i, d := range parts {
 			if !d.acked() {
@@ -176,7 +176,7 @@ func TestForeignPartsWaitBounded(t *testing.T) {
 		}
 		<-carrier.put(broker.StateQueue, foreignMessage("received", 1000, "v")).settled
 		late := carrier.put(broker.LogQueue, textMessage("v", 0))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		if !late.acked() || x.Counters().Stale != 2 {
 			t.Errorf("the part of a run that was refused waits: counters %+v", x.Counters())
