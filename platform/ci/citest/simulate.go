@@ -8,7 +8,8 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 )
 
-// Cures are changes of the protocol that the simulation asks for. The zero value is the protocol as the rooms have it.
+// Cures are changes of the protocol that the simulation asks for. The zero value is the protocol as the rooms had it
+// when the model was written; where the code has a cure by now, its line says so.
 type Cures struct {
 	// EveryNodeHears: a heartbeat goes to a queue of each node, so that one which hears nothing, or cannot store what it
 	// hears, keeps no heartbeat from the others.
