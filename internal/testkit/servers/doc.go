@@ -1,4 +1,4 @@
-// Package servers owns private PostgreSQL, PgBouncer, Redis and RabbitMQ servers for tests: it starts the programs that
+// Package servers owns private PostgreSQL, PgBouncer, Redis and RabbitMQ servers and Docker engines for tests: it starts the programs that
 // Debian installs on free ports of the loopback address with their data in a directory of their own, and stops them
 // again. Servers that somebody else started are never touched. It must not know what the tests do with them.
 //

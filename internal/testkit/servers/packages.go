@@ -11,6 +11,9 @@ func MissingPackages() []string {
 		{"redis-server", "", "redis-server"},
 		{"rabbitmq-server", "", "rabbitmq-server"},
 		{"chromium", "", "chromium"},
+		{"dockerd", "", "docker.io"},
+		{"iptables", "/sbin", "iptables"},
+		{"ip", "/sbin", "iproute2"},
 		{"git", "", "git"},
 		{"gcc", "", "gcc"}, // the race detector needs it, and the C library's headers
 	} {

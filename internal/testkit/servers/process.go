@@ -22,6 +22,11 @@ type process struct {
 
 // launch starts a program of a server in a process group of its own; its output goes to a file in dir.
 func launch(dir, name string, who *syscall.Credential, env []string, argv ...string) (*process, error) {
+	return launchIn(0, dir, name, who, env, argv...)
+}
+
+// launchIn does that with namespaces of the program's own, which are flags of clone.
+func launchIn(namespaces uintptr, dir, name string, who *syscall.Credential, env []string, argv ...string) (*process, error) {
 	out, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the log of %s: %w", name, err)
@@ -30,7 +35,7 @@ func launch(dir, name string, who *syscall.Credential, env []string, argv ...str
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 	cmd.Env = append(environ(dir), env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: who}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: who, Cloneflags: namespaces}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}

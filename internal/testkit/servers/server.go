@@ -30,6 +30,7 @@ type Server struct {
 	stopBy    syscall.Signal
 	discardBy syscall.Signal // ends the server when its data is not needed any more
 	ready     func(context.Context) error
+	private   uintptr    // which namespaces of its own the program gets: flags of clone
 	beside    []*process // runs as long as the server is kept (epmd)
 
 	mu   sync.Mutex
@@ -51,7 +52,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	p, err := launch(s.dir, s.name, s.who, s.env, s.argv...)
+	p, err := launchIn(s.private, s.dir, s.name, s.who, s.env, s.argv...)
 	if err != nil {
 		return err
 	}

@@ -84,3 +84,26 @@ func closing(t *testing.T, f func() error) {
 		}
 	})
 }
+
+func TestDockerRunsContainersAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	d, err := servers.StartDocker(t.Context())
+	if err != nil {
+		t.Skipf("no Docker engine runs here: %v", err)
+	}
+	if err := d.Restart(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := d.Kill(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := d.Start(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(d.Dir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the data is still there: %v", err)
+	}
+}
