@@ -32,6 +32,10 @@ type JobDetails struct {
 	Ref              string    `json:"ref,omitempty"`
 	Tag              string    `json:"tag,omitempty"`
 	PullRequest      any       `json:"pull_request"` // number or false
+	PullHeadBranch   string    `json:"pull_request_head_branch,omitempty"`
+	PullHeadSHA      string    `json:"pull_request_head_sha,omitempty"`
+	PullHeadSlug     string    `json:"pull_request_head_slug,omitempty"`
+	PullDraft        bool      `json:"pull_request_is_draft,omitempty"`
 	State            string    `json:"state"`
 	SecureEnvEnabled bool      `json:"secure_env_enabled"`
 	QueuedAt         time.Time `json:"queued_at"`
@@ -78,6 +82,8 @@ type JobMeta struct {
 // JobExtra is what Headrace adds. Workers that know it claim the attempt before they run it.
 type JobExtra struct {
 	Attempt int `json:"attempt"`
+	// Untrusted: the code is from a fork, anybody may have written it.
+	Untrusted bool `json:"untrusted,omitempty"`
 	// LogLimit bounds the bytes of the log, 0 = the worker's own.
 	LogLimit int64  `json:"log_limit,omitempty"`
 	WebURL   string `json:"web_url,omitempty"` // of the job's page

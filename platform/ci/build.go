@@ -14,12 +14,18 @@ type Build struct {
 	Number       int64 // counts from 1 in the repository without gaps
 	State        State
 	// PreviousState is the final state of the branch's build before this one, empty if there is none.
-	PreviousState  State
-	Event          Event
-	Branch, Tag    string
-	Commit         Commit
-	PullNumber     int64
-	PullTitle      string
+	PreviousState State
+	Event         Event
+	Branch, Tag   string
+	Commit        Commit
+	PullNumber    int64
+	PullTitle     string
+	// PullRequest is set for pull requests only.
+	PullRequest *PullRequest
+	// Trusted: its jobs may be given secrets. Pull requests from forks, and all that is not known to be otherwise, are not.
+	Trusted bool
+	// Sender is the login at the forge of whose doing it was, empty where no hook asked for the build.
+	Sender         string
 	FastFinish     bool
 	Private        bool
 	CreatedBy      int64

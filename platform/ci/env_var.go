@@ -98,6 +98,3 @@ func OfBranch(all []EnvVar, branch string, secrets bool) []EnvVar {
 	}
 	return slices.DeleteFunc(own, func(v EnvVar) bool { return !v.Public && !secrets })
 }
-
-// MaySeeSecrets reports whether jobs of the event are given secrets: the code of a pull request may be anybody's.
-func (e Event) MaySeeSecrets() bool { return e != EventPullRequest }

@@ -98,6 +98,7 @@ type Commit struct {
 	Ref         string // refs/heads/x, refs/tags/x, refs/pull/5/merge
 	Message     string
 	CompareURL  string
+	Range       string // from...to: the commits that are new, empty where that is not known
 	AuthorName  string
 	AuthorEmail string
 	CommittedAt time.Time

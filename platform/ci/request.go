@@ -56,12 +56,16 @@ type Request struct {
 	// CreatedBy is the user, 0 = the system.
 	CreatedBy      int64
 	CreatedByLogin string
-	State          RequestState
-	Result         RequestResult
+	Hook           Hook
+	// PullRequest is of the event [EventPullRequest], else nil.
+	PullRequest *PullRequest
+	State       RequestState
+	Result      RequestResult
 	// Reason says, for people, why there is no build (yet): of a rejected one the cause, of a pending one the last error.
 	Reason string
 	// Tries is how often it was worked on.
-	Tries    int
+	Tries int
+	// NextTry is when it is due again; zero while it is worked on, and when it is finished.
 	NextTry  time.Time
 	BuildIDs []int64
 	Messages []ConfigMessage
@@ -78,6 +82,18 @@ type NewRequest struct {
 	Branch, Tag, SHA, Message string
 	Config, MergeMode         string
 	CreatedBy                 int64
+	Hook                      Hook
+	PullRequest               *PullRequest
+}
+
+// Hook is what a forge's hook said beside what is to be built. All of it is empty where there was none.
+type Hook struct {
+	Forge    string // github or gitea
+	Delivery string // the forge's id of this message
+	Sender   string // login at the forge of whose doing it was
+	// Before is the commit that a branch had before a push; empty: none.
+	Before     string
+	CompareURL string
 }
 
 // RequestFilter chooses requests.
@@ -96,13 +112,17 @@ type NewBuild struct {
 	Event        Event
 	Branch, Tag  string
 	Commit       Commit
-	FastFinish   bool
-	Config       Config // the normalised configuration
-	ConfigText   string // .travis.yml as it was read
-	Messages     []ConfigMessage
-	Stages       []string // names in run order, empty: none
-	Jobs         []NewJob // in the order of their numbers
-	CreatedBy    int64
+	// Trusted: see [Build]. Whoever makes the build says so; the zero value gives no secret away.
+	Trusted     bool
+	Sender      string
+	PullRequest *PullRequest
+	FastFinish  bool
+	Config      Config // the normalised configuration
+	ConfigText  string // .travis.yml as it was read
+	Messages    []ConfigMessage
+	Stages      []string // names in run order, empty: none
+	Jobs        []NewJob // in the order of their numbers
+	CreatedBy   int64
 }
 
 // NewJob is one job of a new build.

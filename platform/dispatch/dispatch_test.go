@@ -22,7 +22,7 @@ func waiting(id int64) ci.QueuedJob {
 			ID: id, RepositoryID: 7, BuildID: 5, BuildNumber: 12, Index: int(id), State: ci.Created, Queue: "builds.linux", Attempt: 2,
 			Config: ci.Config(`{"language":"go"}`), StageName: "test", Name: "unit", QueuedAt: time.Date(2026, 11, 20, 4, 44, 50, 123456000, time.UTC),
 		},
-		Build: ci.Build{ID: 5, Number: 12, Event: ci.EventPush, Branch: "main", Commit: ci.Commit{SHA: "abc", Ref: "refs/heads/main", Message: "hello"}},
+		Build: ci.Build{ID: 5, Number: 12, Event: ci.EventPush, Branch: "main", Trusted: true, Commit: ci.Commit{SHA: "abc", Ref: "refs/heads/main", Message: "hello"}},
 		Repository: ci.Repository{
 			ID: 7, Slug: "acme/app", SourceURL: "https://ines:s3cret@git.example.org/acme/app.git", DefaultBranch: "main", Private: true,
 		},
@@ -100,8 +100,13 @@ func TestJobMessageVariants(t *testing.T) {
 		"variables": {func(q *ci.QueuedJob) {
 			q.EnvVars = []ci.EnvVar{{Name: "TOKEN", Value: "hunter2"}, {Name: "REGION", Value: "eu", Public: true}}
 		}, `"env_vars":[{"name":"REGION","value":"eu","public":true}]`},
-		"pull request":      {func(q *ci.QueuedJob) { q.Build.Event, q.Build.PullNumber = ci.EventPullRequest, 9 }, `"pull_request":9`},
-		"its secrets":       {func(q *ci.QueuedJob) { q.Build.Event = ci.EventPullRequest }, `"secure_env_enabled":false`},
+		"pull request": {func(q *ci.QueuedJob) { q.Build.Event, q.Build.PullNumber = ci.EventPullRequest, 9 }, `"pull_request":9`},
+		"no secrets":   {func(q *ci.QueuedJob) { q.Build.Trusted = false }, `"secure_env_enabled":false`},
+		"from a fork":  {func(q *ci.QueuedJob) { q.Build.Trusted = false }, `"untrusted":true`},
+		"its head": {func(q *ci.QueuedJob) {
+			q.Build.PullRequest = &ci.PullRequest{HeadRef: "fix", HeadSHA: "def", HeadSlug: "ines/app", Draft: true}
+		}, `"pull_request_head_branch":"fix","pull_request_head_sha":"def","pull_request_head_slug":"ines/app","pull_request_is_draft":true`},
+		"new commits":       {func(q *ci.QueuedJob) { q.Build.Commit.Range = "abc...def" }, `"commit_range":"abc...def"`},
 		"no variables":      {func(*ci.QueuedJob) {}, `"env_vars":[]`},
 		"no limits":         {func(*ci.QueuedJob) {}, `"timeouts":{"hard_limit":null,"log_silence":null}`},
 		"short ssh address": {func(q *ci.QueuedJob) { q.Repository.SourceURL = "git@host:acme/app.git" }, `"source_url":"git@host:acme/app.git"`},

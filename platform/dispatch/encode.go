@@ -27,8 +27,8 @@ func (d *Dispatch) message(q ci.QueuedJob) broker.Job {
 		Type:  broker.TypeJob,
 		Queue: j.Queue,
 		Job: broker.JobDetails{
-			ID: j.ID, Number: j.Number(), Commit: b.Commit.SHA, CommitMessage: b.Commit.Message, Branch: b.Branch, Tag: b.Tag,
-			PullRequest: false, State: string(ci.Queued), SecureEnvEnabled: b.Event.MaySeeSecrets(),
+			ID: j.ID, Number: j.Number(), Commit: b.Commit.SHA, CommitMessage: b.Commit.Message, CommitRange: b.Commit.Range, Branch: b.Branch, Tag: b.Tag,
+			PullRequest: false, State: string(ci.Queued), SecureEnvEnabled: b.Trusted,
 			QueuedAt: j.QueuedAt.UTC().Truncate(time.Second), AllowFailure: j.AllowFailure, StageName: j.StageName, Name: j.Name, RestartedBy: j.RestartedBy,
 		},
 		Source:     broker.Source{ID: b.ID, Number: strconv.FormatInt(b.Number, 10), EventType: string(b.Event)},
@@ -38,11 +38,14 @@ func (d *Dispatch) message(q ci.QueuedJob) broker.Job {
 		Timeouts:   broker.Timeouts{HardLimit: seconds(d.config.JobTimeout), LogSilence: seconds(d.config.LogSilence)},
 		Meta:       broker.JobMeta{StateUpdateCount: j.Attempt * statesPerAttempt},
 		Host:       host(web),
-		Headrace:   &broker.JobExtra{Attempt: j.Attempt, LogLimit: d.config.LogLimit},
+		Headrace:   &broker.JobExtra{Attempt: j.Attempt, LogLimit: d.config.LogLimit, Untrusted: !b.Trusted},
 	}
 	m.Config = plain(m.Config)
 	if b.Event == ci.EventPullRequest {
 		m.Job.PullRequest, m.Job.Ref = b.PullNumber, b.Commit.Ref
+	}
+	if p := b.PullRequest; p != nil {
+		m.Job.PullHeadBranch, m.Job.PullHeadSHA, m.Job.PullHeadSlug, m.Job.PullDraft = p.HeadRef, p.HeadSHA, p.HeadSlug, p.Draft
 	}
 	if web != "" {
 		m.Headrace.WebURL = fmt.Sprintf("%s/r/%s/jobs/%s", web, r.Slug, j.Number())

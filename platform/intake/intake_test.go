@@ -63,7 +63,7 @@ func TestRequestMakesABuild(t *testing.T) {
 	b := *got.build
 	b.Jobs, b.Config, b.Messages = nil, nil, nil
 	wantBuild := ci.NewBuild{
-		RequestID: 1, RepositoryID: 7, Event: ci.EventPush, Branch: "main", CreatedBy: 3, ConfigText: twoStages, Stages: []string{"test", "deploy"},
+		RequestID: 1, RepositoryID: 7, Event: ci.EventPush, Branch: "main", Trusted: true, CreatedBy: 3, ConfigText: twoStages, Stages: []string{"test", "deploy"},
 		Commit: ci.Commit{SHA: "abc", Ref: "refs/heads/main", Message: "from git"},
 	}
 	if diff := cmp.Diff(wantBuild, b); diff != "" {

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,9 +36,7 @@ func (in *Intake) expand(repo ci.Repository, q ci.Request, c ci.Commit, text []b
 		}
 		over = []travisyml.Fragment{{Document: d, Mode: q.MergeMode}}
 	}
-	config, plan, err := travisyml.Load(configFile, text, over, travisyml.Request{
-		Type: string(q.Event), Repo: repo.Slug, Branch: branchOf(q), Tag: q.Tag, CommitMessage: c.Message, Sender: q.CreatedByLogin,
-	}, in.config.Limits)
+	config, plan, err := travisyml.Load(configFile, text, over, seen(repo, q, c), in.config.Limits)
 	if err != nil {
 		return expanded{plan: plan}, permanent(err)
 	}
@@ -52,6 +51,17 @@ func (in *Intake) expand(repo ci.Repository, q ci.Request, c ci.Commit, text []b
 		return expanded{plan: plan}, fmt.Errorf("encode the configuration of request %d: %w", q.ID, err)
 	}
 	return expanded{plan: plan, config: object}, nil
+}
+
+// seen is what conditions and filters see of a request.
+func seen(repo ci.Repository, q ci.Request, c ci.Commit) travisyml.Request {
+	r := travisyml.Request{
+		Type: string(q.Event), Repo: repo.Slug, Branch: branchOf(q), Tag: q.Tag, CommitMessage: c.Message, Sender: cmp.Or(q.CreatedByLogin, q.Hook.Sender),
+	}
+	if p := q.PullRequest; p != nil {
+		r.HeadRepo, r.HeadBranch, r.Fork, r.Draft = p.HeadSlug, p.HeadRef, p.Fork(), p.Draft
+	}
+	return r
 }
 
 // branchOf is the branch of the build; of a tag it is the tag's name, as the Travis API has it.
@@ -94,7 +104,7 @@ func messages(list []travisyml.Message) []ci.ConfigMessage {
 func (in *Intake) build(q ci.Request, c ci.Commit, text []byte, e expanded) ci.NewBuild {
 	b := ci.NewBuild{
 		RequestID: q.ID, RepositoryID: q.RepositoryID, Event: q.Event, Branch: branchOf(q), Tag: q.Tag, Commit: c,
-		FastFinish: e.plan.FastFinish, Config: e.config, ConfigText: string(text), Messages: messages(e.plan.Messages), CreatedBy: q.CreatedBy,
+		Trusted: q.Trusted(), Sender: q.Hook.Sender, PullRequest: q.PullRequest, FastFinish: e.plan.FastFinish, Config: e.config, ConfigText: string(text), Messages: messages(e.plan.Messages), CreatedBy: q.CreatedBy,
 	}
 	for _, s := range e.plan.Stages {
 		b.Stages = append(b.Stages, s.Name)

@@ -11,7 +11,8 @@ import (
 
 const (
 	buildColumns = `b.id, b.repository_id, r.slug, b.request_id, b.number, b.state, b.previous_state, b.event, b.branch, b.tag,
-	c.id, c.sha, c.ref, c.message, c.compare_url, c.author_name, c.author_email, c.committed_at, b.pull_number, b.pull_title,
+	c.id, c.sha, c.ref, c.message, c.compare_url, c.commit_range, c.author_name, c.author_email, c.committed_at, b.pull_number, b.pull_title,
+	b.pull_request, b.trusted, b.sender,
 	b.fast_finish, r.private, b.created_by, COALESCE(u.login, ''), b.created_at, b.started_at, b.finished_at, b.updated_at`
 	buildTables = ` FROM builds b JOIN repositories r ON r.id = b.repository_id JOIN commits c ON c.id = b.commit_id
 	LEFT JOIN users u ON u.id = b.created_by`
@@ -23,9 +24,15 @@ const (
 
 func scanBuild(row scanner) (b ci.Build, err error) {
 	k := &b.Commit
+	var pull []byte
 	err = row.Scan(&b.ID, &b.RepositoryID, &b.Slug, &b.RequestID, &b.Number, &b.State, &b.PreviousState, &b.Event, &b.Branch, &b.Tag,
-		&k.ID, &k.SHA, &k.Ref, &k.Message, &k.CompareURL, &k.AuthorName, &k.AuthorEmail, into(&k.CommittedAt), &b.PullNumber, &b.PullTitle,
+		&k.ID, &k.SHA, &k.Ref, &k.Message, &k.CompareURL, &k.Range, &k.AuthorName, &k.AuthorEmail, into(&k.CommittedAt), &b.PullNumber, &b.PullTitle,
+		&pull, &b.Trusted, &b.Sender,
 		&b.FastFinish, &b.Private, &b.CreatedBy, &b.CreatedByLogin, into(&b.CreatedAt), into(&b.StartedAt), into(&b.FinishedAt), into(&b.UpdatedAt))
+	if err != nil {
+		return b, err
+	}
+	b.PullRequest, err = decodePull(pull)
 	return b, err
 }
 

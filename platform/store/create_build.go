@@ -62,16 +62,20 @@ func insertBuild(ctx context.Context, c conn, n ci.NewBuild, requestTries int, n
 	if err != nil {
 		return 0, err
 	}
+	pull, pullNumber, pullTitle, err := encodePull(n.PullRequest)
+	if err != nil {
+		return 0, err
+	}
 	jobs := newJobs(n)
 	var number int64
 	if err := c.row(ctx, "SELECT last_number + 1 FROM repositories WHERE id = $1", n.RepositoryID).Scan(&number); err != nil {
 		return 0, err
 	}
 	err = c.row(ctx, `INSERT INTO builds (repository_id, request_id, commit_id, number, state, previous_state, event, branch, tag,
-			fast_finish, created_by, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12) RETURNING id`,
+			fast_finish, created_by, created_at, updated_at, trusted, sender, pull_request, pull_number, pull_title)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17) RETURNING id`,
 		n.RepositoryID, n.RequestID, commit, number, ci.BuildProgress(jobs, n.FastFinish).State, previous, n.Event, text(n.Branch), text(n.Tag),
-		n.FastFinish, n.CreatedBy, at(now)).Scan(&id)
+		n.FastFinish, n.CreatedBy, at(now), n.Trusted, text(n.Sender), pull, pullNumber, pullTitle).Scan(&id)
 	if err != nil {
 		return 0, err
 	}
@@ -90,9 +94,9 @@ func insertBuild(ctx context.Context, c conn, n ci.NewBuild, requestTries int, n
 
 func insertCommit(ctx context.Context, c conn, n ci.NewBuild) (id int64, err error) {
 	k := n.Commit
-	err = c.row(ctx, `INSERT INTO commits (repository_id, sha, ref, message, compare_url, author_name, author_email, committed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`, n.RepositoryID, text(k.SHA), text(k.Ref), text(k.Message),
-		text(k.CompareURL), text(k.AuthorName), text(k.AuthorEmail), at(k.CommittedAt)).Scan(&id)
+	err = c.row(ctx, `INSERT INTO commits (repository_id, sha, ref, message, compare_url, author_name, author_email, committed_at, commit_range)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`, n.RepositoryID, text(k.SHA), text(k.Ref), text(k.Message),
+		text(k.CompareURL), text(k.AuthorName), text(k.AuthorEmail), at(k.CommittedAt), text(k.Range)).Scan(&id)
 	return id, err
 }
 

@@ -174,16 +174,16 @@ func (s *Store) DeleteEnvVar(ctx context.Context, repoID int64, id string) error
 	})
 }
 
-// Secrets returns the secret variables, with their values, that a job is given on its way to a worker; none where its event
-// may not see secrets.
+// Secrets returns the secret variables, with their values, that a job is given on its way to a worker; none where its build
+// is not trusted.
 func (s *Store) Secrets(ctx context.Context, jobID int64) (secrets []ci.EnvVar, err error) {
 	err = s.read(ctx, "find the secrets of a job", func(ctx context.Context, c conn) error {
 		var repoID int64
 		var branch string
-		var event ci.Event
-		err := c.row(ctx, "SELECT b.repository_id, b.branch, b.event FROM jobs j JOIN builds b ON b.id = j.build_id WHERE j.id = $1", jobID).
-			Scan(&repoID, &branch, &event)
-		if err := found(err, errNoJob); err != nil || !event.MaySeeSecrets() {
+		var trusted bool
+		err := c.row(ctx, "SELECT b.repository_id, b.branch, b.trusted FROM jobs j JOIN builds b ON b.id = j.build_id WHERE j.id = $1", jobID).
+			Scan(&repoID, &branch, &trusted)
+		if err := found(err, errNoJob); err != nil || !trusted {
 			return err
 		}
 		rows, err := list(ctx, c, scanEnvVar, "SELECT "+envVarColumns+` FROM env_vars e

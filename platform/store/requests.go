@@ -12,7 +12,7 @@ import (
 const (
 	requestColumns = `q.id, q.repository_id, q.event, q.branch, q.tag, q.sha, q.message, q.config, q.merge_mode, q.created_by,
 	COALESCE(u.login, ''), q.state, q.result, q.reason, q.tries, q.next_try_at, q.created_at, q.finished_at, q.messages,
-	COALESCE(b.id, 0)`
+	COALESCE(b.id, 0), q.forge, q.delivery, q.sender, q.before_sha, q.compare_url, q.pull_request`
 	requestTables = " FROM requests q LEFT JOIN users u ON u.id = q.created_by LEFT JOIN builds b ON b.request_id = q.id"
 )
 
@@ -20,10 +20,12 @@ func scanRequest(row scanner) (ci.Request, error) {
 	var (
 		q        ci.Request
 		messages []byte
+		pull     []byte
 		build    int64
 	)
 	err := row.Scan(&q.ID, &q.RepositoryID, &q.Event, &q.Branch, &q.Tag, &q.SHA, &q.Message, &q.Config, &q.MergeMode, &q.CreatedBy,
-		&q.CreatedByLogin, &q.State, &q.Result, &q.Reason, &q.Tries, into(&q.NextTry), into(&q.Created), into(&q.Finished), &messages, &build)
+		&q.CreatedByLogin, &q.State, &q.Result, &q.Reason, &q.Tries, into(&q.NextTry), into(&q.Created), into(&q.Finished), &messages, &build,
+		&q.Hook.Forge, &q.Hook.Delivery, &q.Hook.Sender, &q.Hook.Before, &q.Hook.CompareURL, &pull)
 	if err != nil {
 		return q, err
 	}
@@ -32,6 +34,9 @@ func scanRequest(row scanner) (ci.Request, error) {
 	}
 	if q.State != ci.RequestPending {
 		q.NextTry = time.Time{}
+	}
+	if q.PullRequest, err = decodePull(pull); err != nil {
+		return q, err
 	}
 	q.Messages, err = decodeMessages(messages)
 	return q, err
@@ -45,14 +50,12 @@ func (s *Store) CreateRequest(ctx context.Context, n ci.NewRequest) (q ci.Reques
 	if n.Key != "" {
 		key = text(n.Key)
 	}
+	pull, _, _, err := encodePull(n.PullRequest)
+	if err != nil {
+		return q, false, err
+	}
 	err = s.write(ctx, "store a request", func(ctx context.Context, c conn) error {
-		now := s.Now()
-		ids, err := list(ctx, c, scanID, `INSERT INTO requests (repository_id, idempotency_key, event, branch, tag, sha, message, config,
-				merge_mode, created_by, state, result, reason, messages, next_try_at, leased_until, created_at)
-			SELECT r.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', '', '', '[]', $11, $11, $11 FROM repositories r WHERE r.id = $1
-			ON CONFLICT (repository_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id`,
-			n.RepositoryID, key, n.Event, text(n.Branch), text(n.Tag), text(n.SHA), text(n.Message), text(n.Config),
-			n.MergeMode, n.CreatedBy, at(now))
+		ids, err := insertRequest(ctx, c, n, key, pull, s.Now())
 		if err != nil {
 			return err
 		}
@@ -68,6 +71,18 @@ func (s *Store) CreateRequest(ctx context.Context, n ci.NewRequest) (q ci.Reques
 		return found(err, errNoRequest)
 	})
 	return q, created, err
+}
+
+// insertRequest returns the id of the new request, or none where there is no such repository or the key was used.
+func insertRequest(ctx context.Context, c conn, n ci.NewRequest, key, pull any, now time.Time) ([]int64, error) {
+	return list(ctx, c, scanID, `INSERT INTO requests (repository_id, idempotency_key, event, branch, tag, sha, message, config,
+			merge_mode, created_by, state, result, reason, messages, next_try_at, leased_until, created_at,
+			forge, delivery, sender, before_sha, compare_url, pull_request)
+		SELECT r.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', '', '', '[]', $11, $11, $11, $12, $13, $14, $15, $16, $17
+		FROM repositories r WHERE r.id = $1
+		ON CONFLICT (repository_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id`,
+		n.RepositoryID, key, n.Event, text(n.Branch), text(n.Tag), text(n.SHA), text(n.Message), text(n.Config),
+		n.MergeMode, n.CreatedBy, at(now), n.Hook.Forge, text(n.Hook.Delivery), text(n.Hook.Sender), text(n.Hook.Before), text(n.Hook.CompareURL), pull)
 }
 
 func scanID(row scanner) (id int64, err error) {

@@ -106,8 +106,11 @@ func (d *conditionData) variable(name string) any {
 		"type": r.Type, "repo": r.Repo, "head_repo": r.HeadRepo, "sender": r.Sender, "branch": r.Branch,
 		"head_branch": r.HeadBranch, "tag": r.Tag, "commit_message": r.CommitMessage,
 	}
-	if name == "fork" {
+	switch name {
+	case "fork":
 		return r.Fork
+	case "draft":
+		return r.Draft
 	}
 	if value := fields[name]; value != "" {
 		return value

@@ -36,7 +36,7 @@ func TestConditions(t *testing.T) {
 		{"env(O) = won", true}, {"env(S) = settings", true}, {"env(Q) = quoted", true}, {"env(NONE) IS blank", true},
 		{"env(T)", true}, {"env(T) = true", true}, {"env(K) IS present", true}, {"env(K) = x", false},
 		{"concat(env(S), '-', branch) = 'settings-master'", true}, {"branch =~ concat('^mas', ter)", true},
-		{"fork", false}, {"true", true}, {"false", false}, {"'text'", true},
+		{"fork", false}, {"draft", false}, {"draft IS false", true}, {"NOT draft", true}, {"true", true}, {"false", false}, {"'text'", true},
 		{"TRAVIS_BRANCH = master", false}, {"Branch = master", false}, {"type!=push", true}, {"$BRANCH = master", false},
 		{"branch = (master)", false}, {"branch = ", false}, {"branch = 'master", false}, {"branch = master AND", false},
 		{"branch = master \\\n AND type = push", true}, {"environment = x", false}, {"branch = \"master\"", true},

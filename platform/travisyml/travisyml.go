@@ -16,6 +16,7 @@ type Request struct {
 	CommitMessage string
 	Sender        string
 	Fork          bool
+	Draft         bool // the pull request is one
 	// Env holds the variables of the repository's settings. A configuration's
 	// own variables win over them.
 	Env map[string]string

@@ -42,6 +42,10 @@ func (g *generator) builtins() {
 		{name: "TRAVIS_OS_NAME", value: g.config.or("os", "linux")},
 		{name: "TRAVIS_DIST", value: g.config.text("dist")},
 		{name: "TRAVIS_PULL_REQUEST", value: pullRequest(d.PullRequest)},
+		{name: "TRAVIS_PULL_REQUEST_BRANCH", value: d.PullHeadBranch},
+		{name: "TRAVIS_PULL_REQUEST_SHA", value: d.PullHeadSHA},
+		{name: "TRAVIS_PULL_REQUEST_SLUG", value: d.PullHeadSlug},
+		{name: "TRAVIS_PULL_REQUEST_IS_DRAFT", value: draft(d)},
 		{name: "TRAVIS_REPO_PRIVATE", value: strconv.FormatBool(g.job.Repository.Private)},
 		{name: "TRAVIS_REPO_SLUG", value: g.job.Repository.Slug},
 		{name: "TRAVIS_SECURE_ENV_VARS", value: strconv.FormatBool(d.SecureEnvEnabled && g.hasSecrets())},
@@ -169,6 +173,14 @@ func pullRequest(v any) string {
 		}
 	}
 	return "false"
+}
+
+// draft says of a pull request whether it is one, and of anything else nothing.
+func draft(d broker.JobDetails) string {
+	if pullRequest(d.PullRequest) == "false" {
+		return ""
+	}
+	return strconv.FormatBool(d.PullDraft)
 }
 
 // number returns n, or nothing for an unknown one.

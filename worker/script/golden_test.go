@@ -37,6 +37,7 @@ func jobOf(config string) broker.Job {
 
 func goldenJobs() map[string]broker.Job {
 	pull := jobOf(`{"language":"go","go":"1.22.x","go_import_path":"mill.example/app","git":{"depth":false,"quiet":true,"submodules":false}}`)
+	pull.Job.PullHeadBranch, pull.Job.PullHeadSHA, pull.Job.PullHeadSlug = "fix", "0badc0de", "ines/app"
 	pull.Job.Ref, pull.Job.PullRequest, pull.Job.SecureEnvEnabled = "refs/pull/5/merge", float64(5), false
 	pull.EnvVars = []broker.EnvVar{{Name: "TOKEN", Value: "s3cret"}, {Name: "REGION", Value: "eu north", Public: true}}
 	pull.Source.EventType = "pull_request"

@@ -25,7 +25,7 @@ func Run(t *testing.T, create func(t *testing.T) Database) {
 	for name, group := range map[string]map[string]func(*testing.T, *node){
 		"users": userTests, "repositories": repositoryTests, "requests": requestTests, "builds": buildTests, "results": resultTests,
 		"dispatch": dispatchTests, "hub": hubTests, "hearing": hearingTests, "logs": logTests, "nodes": nodeTests, "life": lifeTests, "foreign": foreignTests,
-		"dead letters": deadLetterTests, "variables": envVarTests, "settings": settingsTests,
+		"dead letters": deadLetterTests, "hooks": hookTests, "variables": envVarTests, "settings": settingsTests,
 	} {
 		for sentence, test := range group {
 			t.Run(name+"/"+strings.ReplaceAll(sentence, " ", "_"), func(t *testing.T) {
@@ -158,6 +158,7 @@ func (p plan) of(q ci.Request) ci.NewBuild {
 	if b.Event == "" {
 		b.Event = ci.EventPush
 	}
+	b.Trusted = b.Event != ci.EventPullRequest
 	if len(b.Jobs) == 0 {
 		b.Jobs = []ci.NewJob{job(-1)}
 	}
