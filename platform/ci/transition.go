@@ -63,6 +63,8 @@ var (
 	ErrNotQueued = fault.New(fault.Conflict, "This job is not waiting for a worker.")
 	// ErrNotCancelable: the job has ended.
 	ErrNotCancelable = fault.New(fault.Conflict, "This job has ended already; it cannot be canceled.").Named("job_not_cancelable")
+	// ErrBeatStored: the heartbeat, or a later one of the same worker, is stored already; there is nothing to say to the worker.
+	ErrBeatStored = fault.New(fault.Conflict, "This heartbeat is stored already.")
 	// ErrRunning: the job has not ended.
 	ErrRunning = fault.New(fault.Conflict, "This job has not ended yet; cancel it first, or wait.").Named("job_already_running")
 )

@@ -69,13 +69,15 @@ type Heartbeat struct {
 	Home string
 	// Generation counts the processes that have had the home: the one with the higher number is the living one.
 	Generation int64
-	Name       string
-	Version    string
-	Queue      string
-	Slots      int
-	Draining   bool
-	Executor   string // "docker", "local"
-	Runs       []RunRef
+	// Sequence counts the heartbeats of the process. 0: they are not counted.
+	Sequence int64
+	Name     string
+	Version  string
+	Queue    string
+	Slots    int
+	Draining bool
+	Executor string // "docker", "local"
+	Runs     []RunRef
 	// Asking are the runs that it asks to own; they are renewed where the claim was granted, and not answered.
 	Asking []RunRef
 }

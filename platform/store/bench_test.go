@@ -16,9 +16,9 @@ const seedMany = `
 INSERT INTO users (id, login, login_key, name, email, admin, password_hash, created_at) VALUES (1, 'ines', 'ines', '', '', FALSE, '', $now);
 INSERT INTO repositories (id, slug, slug_key, owner_key, source_url, default_branch, private, active, added_by, created_at, updated_at)
 	SELECT n, 'acme/app' || n, 'acme/app' || n, 'acme', '', 'main', FALSE, TRUE, 1, $now, $now FROM ($upto201) x;
-INSERT INTO requests (id, repository_id, event, branch, tag, sha, merge_mode, created_by, state, result, next_try_at, leased_until, created_at,
+INSERT INTO requests (id, repository_id, event, branch, tag, sha, merge_mode, created_by, state, result, until, created_at,
 		reason, message, messages, config)
-	SELECT n, CASE WHEN n % 2 = 0 THEN 1 ELSE 2 + n / 2 % 200 END, 'push', 'main', '', '', '', 1, 'finished', 'approved', $now, $now, $now, '', '', '[]', ''
+	SELECT n, CASE WHEN n % 2 = 0 THEN 1 ELSE 2 + n / 2 % 200 END, 'push', 'main', '', '', '', 1, 'finished', 'approved', $now, $now, '', '', '[]', ''
 	FROM ($uptoN) x;
 INSERT INTO commits (id, repository_id, sha, ref, message, compare_url, author_name, author_email)
 	SELECT id, repository_id, 'abc', 'refs/heads/main', 'A change', '', 'Ines', 'i@x' FROM requests;

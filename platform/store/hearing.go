@@ -4,44 +4,97 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/headrace/headrace/platform/ci"
 )
 
-const (
-	// mostHeard bounds what one call of [Store.Hear] adds.
-	mostHeard = 2 * time.Second
-	// hearingGap is how long nothing is heard before the hearing has to settle: workers may need that long to be heard again.
-	hearingGap = 5 * time.Second
-)
+// hearers remembers, for each node that hears through this store, what was stored when it last did.
+type hearers struct {
+	mu  sync.Mutex
+	raw map[string]time.Duration
+}
 
-// Hear notes that the node can hear workers, and for how long it could since it last did; it adds that, 2 s at most, to
-// the hearing counter. The counter never runs faster than time passes, however many nodes hear; after a gap it stands
-// still until things have settled.
+func (h *hearers) last(node string) (raw time.Duration, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	raw, known = h.raw[node]
+	return raw, known
+}
+
+func (h *hearers) set(node string, raw time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.raw == nil {
+		h.raw = map[string]time.Duration{}
+	}
+	h.raw[node] = raw
+}
+
+// Hear notes that the node can hear workers. gap is the time since its last call returned without an error, as it passed for the
+// node; of its first call it does not count. See [ci.Hearing] for what the hearing counter makes of it.
 func (s *Store) Hear(ctx context.Context, node string, gap time.Duration) error {
-	return s.write(ctx, "count the hearing", func(ctx context.Context, c conn) error {
-		now := s.Now()
-		var heard, settled time.Time
-		if err := c.row(ctx, "SELECT heard_at, settled_at FROM hearing WHERE id = 1 {{lock}}").Scan(into(&heard), into(&settled)); err != nil {
+	last, known := s.hearers.last(node)
+	var next ci.Hearing
+	var silence time.Duration
+	err := s.write(ctx, "count the hearing", func(ctx context.Context, c conn) error {
+		h, heardAt, err := hearingOf(ctx, c, true)
+		if err != nil {
 			return err
 		}
-		add := max(min(gap, mostHeard), 0)
-		if !heard.IsZero() {
-			passed := now.Sub(heard)
-			if passed > hearingGap && s.config.Settle > 0 {
-				settled = now.Add(s.config.Settle)
-				s.log.InfoContext(ctx, "workers can be heard again", "node", node, "gap", passed)
-			}
-			add = max(min(add, passed), 0)
+		word := ci.Heard{First: !known, Gap: gap, Raw: last}
+		if word.First {
+			word.Gap = s.silentSince(heardAt)
 		}
-		if now.Before(settled) {
-			add = 0
-		}
-		_, err := c.exec(ctx, "UPDATE hearing SET counter = counter + $1, heard_at = $2, settled_at = $3 WHERE id = 1",
-			add.Microseconds(), at(now), at(settled))
+		next, silence = h.After(word, s.config.Settle)
+		_, err = c.exec(ctx, "UPDATE hearing SET raw = $1, settled = $2, counter = $3, heard_at = $4 WHERE id = 1",
+			next.Raw.Microseconds(), next.Settled.Microseconds(), next.Counter.Microseconds(), at(s.Now()))
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	s.hearers.set(node, next.Raw)
+	if silence > 0 {
+		s.log.InfoContext(ctx, "workers can be heard again", "node", node, "gap", silence)
+	}
+	return nil
+}
+
+// silentSince is for how long nobody heard, for a node that was not there. Only the database's clock can say it, and that may
+// have been set back: then it was long.
+func (s *Store) silentSince(heardAt time.Time) time.Duration {
+	if heardAt.IsZero() {
+		return 0
+	}
+	if d := s.Now().Sub(heardAt); d >= 0 {
+		return d
+	}
+	return 2 * ci.HearingGap
+}
+
+// hearingOf reads the hearing, and holds its row if it is to be changed.
+func hearingOf(ctx context.Context, c conn, hold bool) (h ci.Hearing, heardAt time.Time, err error) {
+	statement := "SELECT raw, settled, counter, heard_at FROM hearing WHERE id = 1"
+	if hold {
+		statement += " {{lock}}"
+	}
+	var raw, settled, counter int64
+	err = c.row(ctx, statement).Scan(&raw, &settled, &counter, into(&heardAt))
+	return ci.Hearing{
+		Raw: time.Duration(raw) * time.Microsecond, Settled: time.Duration(settled) * time.Microsecond, Counter: time.Duration(counter) * time.Microsecond,
+	}, heardAt, err
+}
+
+// Heard is the hearing counter: for how long workers could be heard.
+func (s *Store) Heard(ctx context.Context) (counter time.Duration, err error) {
+	err = s.read(ctx, "read the hearing", func(ctx context.Context, c conn) error {
+		h, _, err := hearingOf(ctx, c, false)
+		counter = h.Counter
+		return err
+	})
+	return counter, err
 }
 
 // ReapLost takes the attempts from workers that were not heard for the lease, in hearing time: the job goes on with its

@@ -95,25 +95,26 @@ func (l *logRow) write(ctx context.Context, c conn, src ci.LogSource, note strin
 const foreignQuiet = 3 * time.Minute
 
 // CloseLogs closes the logs of ended attempts to which nothing was added for the time of quiet, and says in each what is
-// missing of it.
+// missing of it. The time is that in which workers could be heard: while the broker, the database or every node is away, nothing
+// can arrive.
 func (s *Store) CloseLogs(ctx context.Context, quiet time.Duration) (closed []ci.LogStored, err error) {
-	before := s.Now().Add(-quiet)
 	var open []attemptKey
 	err = s.read(ctx, "find logs to close", func(ctx context.Context, c conn) error {
 		open, err = list(ctx, c, func(row scanner) (k attemptKey, err error) {
 			err = row.Scan(&k.job, &k.number)
 			return k, err
 		}, `SELECT l.job_id, l.attempt FROM logs l JOIN attempts a ON a.job_id = l.job_id AND a.number = l.attempt
-			WHERE NOT l.closed AND a.state IN ('passed', 'failed', 'errored', 'canceled') AND l.updated_at <= $1
-			AND (a.finished_at <= $2 OR (a.finished_at <= $1 AND NOT a.unclaimed))
-			ORDER BY l.job_id, l.attempt LIMIT 200`, at(before), at(s.Now().Add(-max(quiet, foreignQuiet))))
+			WHERE NOT l.closed AND a.state IN ('passed', 'failed', 'errored', 'canceled')
+			AND l.heard <= (SELECT counter - $1 FROM hearing WHERE id = 1)
+			AND a.ended <= (SELECT CASE WHEN a.unclaimed THEN counter - $2 ELSE counter - $1 END FROM hearing WHERE id = 1)
+			ORDER BY l.job_id, l.attempt LIMIT 200`, quiet.Microseconds(), max(quiet, foreignQuiet).Microseconds())
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	for _, key := range open {
-		stored, done, err := s.closeLog(ctx, key, before)
+		stored, done, err := s.closeLog(ctx, key, quiet)
 		if err != nil {
 			return closed, err
 		}
@@ -124,7 +125,7 @@ func (s *Store) CloseLogs(ctx context.Context, quiet time.Duration) (closed []ci
 	return closed, nil
 }
 
-func (s *Store) closeLog(ctx context.Context, key attemptKey, before time.Time) (stored ci.LogStored, done bool, err error) {
+func (s *Store) closeLog(ctx context.Context, key attemptKey, quiet time.Duration) (stored ci.LogStored, done bool, err error) {
 	err = s.write(ctx, fmt.Sprintf("close the log of job %d", key.job), func(ctx context.Context, c conn) error {
 		done = false
 		rows, err := lockLogs(ctx, c, []int64{key.job})
@@ -135,8 +136,12 @@ func (s *Store) closeLog(ctx context.Context, key attemptKey, before time.Time) 
 		if err != nil {
 			return err
 		}
+		hearing, _, err := hearingOf(ctx, c, false)
+		if err != nil {
+			return err
+		}
 		for _, l := range rows {
-			if l.attempt != key.number || l.closed || l.updatedAt.After(before) || !owners[key].state.Final() {
+			if l.attempt != key.number || l.closed || l.heard > hearing.Counter-quiet || !owners[key].state.Final() {
 				continue
 			}
 			if err := l.closeIncomplete(ctx, c, s.Now()); err != nil {

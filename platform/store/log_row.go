@@ -22,6 +22,7 @@ type logRow struct {
 	removedBy string
 	removedAt time.Time
 	updatedAt time.Time
+	heard     time.Duration // the hearing counter when it was last saved
 }
 
 // logCount counts what is stored of a source without a gap.
@@ -31,7 +32,8 @@ type logCount struct {
 }
 
 const logColumns = `l.job_id, l.attempt, l.preface_next, l.preface_bytes, l.preface_lines, l.worker_next, l.worker_bytes, l.worker_lines,
-	l.epilogue_next, l.epilogue_bytes, l.epilogue_lines, l.worker_highest, l.worker_last, l.closed, l.removed_by, l.removed_at, l.updated_at`
+	l.epilogue_next, l.epilogue_bytes, l.epilogue_lines, l.worker_highest, l.worker_last, l.closed, l.removed_by, l.removed_at, l.updated_at,
+	l.heard`
 
 func scanLog(row scanner) (*logRow, error) {
 	l := &logRow{}
@@ -39,7 +41,10 @@ func scanLog(row scanner) (*logRow, error) {
 	for i := range l.own {
 		fields = append(fields, &l.own[i].next, &l.own[i].bytes, &l.own[i].lines)
 	}
-	return l, row.Scan(append(fields, &l.highest, &l.last, &l.closed, &l.removedBy, into(&l.removedAt), into(&l.updatedAt))...)
+	var heard int64
+	err := row.Scan(append(fields, &l.highest, &l.last, &l.closed, &l.removedBy, into(&l.removedAt), into(&l.updatedAt), &heard)...)
+	l.heard = time.Duration(heard) * time.Microsecond
+	return l, err
 }
 
 // save writes the row.
@@ -51,7 +56,7 @@ func (l *logRow) save(ctx context.Context, c conn, now time.Time) error {
 	}
 	_, err := c.exec(ctx, `UPDATE logs SET preface_next = $3, preface_bytes = $4, preface_lines = $5, worker_next = $6, worker_bytes = $7,
 			worker_lines = $8, epilogue_next = $9, epilogue_bytes = $10, epilogue_lines = $11, worker_highest = $12, worker_last = $13,
-			closed = $14, removed_by = $15, removed_at = $16, updated_at = $17
+			closed = $14, removed_by = $15, removed_at = $16, updated_at = $17, heard = (SELECT counter FROM hearing WHERE id = 1)
 		WHERE job_id = $1 AND attempt = $2`, append(args, l.highest, l.last, l.closed, text(l.removedBy), at(l.removedAt), at(l.updatedAt))...)
 	return err
 }

@@ -166,7 +166,8 @@ func (h *held) endAttempt(ctx context.Context, i int) error {
 	if h.lost[i] {
 		reason = ci.ReasonWorkerLost
 	}
-	_, err := h.c.exec(ctx, `UPDATE attempts SET state = 'errored', reason = $4, finished_at = $5, note = $6
+	_, err := h.c.exec(ctx, `UPDATE attempts SET state = 'errored', reason = $4, finished_at = $5, note = $6,
+			ended = (SELECT counter FROM hearing WHERE id = 1)
 		WHERE job_id = $1 AND number = $2 AND state = $3`, was.ID, was.Attempt, was.State, reason, at(h.now), text(h.notes[i]))
 	if err != nil {
 		return err
@@ -178,12 +179,13 @@ func (h *held) endAttempt(ctx context.Context, i int) error {
 func (h *held) saveAttempt(ctx context.Context, i int) error {
 	j := h.jobs[i]
 	_, err := h.c.exec(ctx, `INSERT INTO attempts (job_id, number, state, reason, run, worker_name, exit_code, queued_at, received_at,
-			started_at, finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			started_at, finished_at, ended)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $12 THEN counter ELSE 0 END FROM hearing WHERE id = 1
 		ON CONFLICT (job_id, number) DO UPDATE SET state = excluded.state, reason = excluded.reason, run = excluded.run,
 			worker_name = excluded.worker_name, exit_code = excluded.exit_code, queued_at = excluded.queued_at,
-			received_at = excluded.received_at, started_at = excluded.started_at, finished_at = excluded.finished_at`,
+			received_at = excluded.received_at, started_at = excluded.started_at, finished_at = excluded.finished_at, ended = excluded.ended`,
 		j.ID, j.Attempt, j.State, j.Reason, text(j.Run), text(j.WorkerName), j.ExitCode, at(j.QueuedAt), at(j.ReceivedAt),
-		at(j.StartedAt), at(j.FinishedAt))
+		at(j.StartedAt), at(j.FinishedAt), j.State.Final())
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,7 @@ type Store struct {
 	writer  *sql.DB // on SQLite one connection, so that writers queue up in order
 	reader  *sql.DB
 	clock   *clock
+	hearers hearers
 	log     *slog.Logger
 }
 

@@ -23,7 +23,7 @@ type outgoing struct {
 func (s *Store) putOut(ctx context.Context, c conn, out []outgoing) error {
 	now := at(s.Now())
 	for _, o := range out {
-		_, err := c.exec(ctx, "INSERT INTO outbox (job_id, attempt, queue, created_at, due_at, body) VALUES ($1, $2, $3, $4, $4, $5)",
+		_, err := c.exec(ctx, "INSERT INTO outbox (job_id, attempt, queue, created_at, until, body) VALUES ($1, $2, $3, $4, $4, $5)",
 			o.job.ID, o.job.Attempt, o.job.Queue, now, notNil(o.body))
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func (s *Store) putOut(ctx context.Context, c conn, out []outgoing) error {
 func (s *Store) Outbox(ctx context.Context, limit int) (due []ci.OutMessage, err error) {
 	err = s.write(ctx, "take messages out", func(ctx context.Context, c conn) error {
 		now := s.Now()
-		taken, err := list(ctx, c, scanID, "SELECT id FROM outbox WHERE sent_at IS NULL AND due_at <= $1 ORDER BY id LIMIT $2 {{skip locked}}",
+		taken, err := list(ctx, c, scanID, "SELECT id FROM outbox WHERE sent_at IS NULL AND until <= $1 ORDER BY id LIMIT $2 {{skip locked}}",
 			at(now), limit)
 		if err != nil || len(taken) == 0 {
 			due = nil
@@ -45,7 +45,7 @@ func (s *Store) Outbox(ctx context.Context, limit int) (due []ci.OutMessage, err
 		due, err = list(ctx, c, func(row scanner) (m ci.OutMessage, err error) {
 			err = row.Scan(&m.ID, &m.Queue, &m.Body, &m.JobID, &m.Tries, &m.LastError, into(&m.CreatedAt))
 			return m, err
-		}, `UPDATE outbox SET due_at = $2 WHERE id {{ints $1}} RETURNING id, queue, body, job_id, tries, last_error, created_at`,
+		}, `UPDATE outbox SET until = $2 WHERE id {{ints $1}} RETURNING id, queue, body, job_id, tries, last_error, created_at`,
 			ids(taken), at(now.Add(outboxLease)))
 		slices.SortFunc(due, func(a, b ci.OutMessage) int { return cmp.Compare(a.ID, b.ID) })
 		return err
@@ -64,7 +64,7 @@ func (s *Store) OutboxSent(ctx context.Context, sent []int64) error {
 // OutboxFailed notes that a message could not be published, and makes it due again after a time.
 func (s *Store) OutboxFailed(ctx context.Context, id int64, reason string, again time.Duration) error {
 	return s.write(ctx, fmt.Sprintf("note message %d as not sent", id), func(ctx context.Context, c conn) error {
-		_, err := c.exec(ctx, "UPDATE outbox SET tries = tries + 1, last_error = $2, due_at = $3 WHERE id = $1 AND sent_at IS NULL",
+		_, err := c.exec(ctx, "UPDATE outbox SET tries = tries + 1, last_error = $2, until = $3 WHERE id = $1 AND sent_at IS NULL",
 			id, text(reason), at(s.Now().Add(again)))
 		return err
 	})
@@ -99,7 +99,7 @@ func (s *Store) Requeue(ctx context.Context, idle time.Duration) (n int, err err
 		}
 		// A new row each, so that who still holds the old one cannot mark the new one as sent. A message whose attempt waits
 		// no more can be left over from a claim at the same moment; it goes.
-		again, err := list(ctx, c, scanID, `INSERT INTO outbox (job_id, attempt, queue, created_at, due_at, body)
+		again, err := list(ctx, c, scanID, `INSERT INTO outbox (job_id, attempt, queue, created_at, until, body)
 			SELECT o.job_id, o.attempt, o.queue, $2, $2, o.body FROM outbox o
 			JOIN jobs j ON j.id = o.job_id AND j.attempt = o.attempt AND j.state = 'queued'
 			WHERE o.id {{ints $1}} ORDER BY o.id RETURNING id`, ids(old), at(now))

@@ -11,7 +11,8 @@ import (
 
 const (
 	requestColumns = `q.id, q.repository_id, q.event, q.branch, q.tag, q.sha, q.message, q.config, q.merge_mode, q.created_by,
-	COALESCE(u.login, ''), q.state, q.result, q.reason, q.tries, q.next_try_at, q.created_at, q.finished_at, q.messages,
+	COALESCE(u.login, ''), q.state, q.result,
+	CASE WHEN q.state = 'pending' THEN q.last_error ELSE q.reason END, q.tries, q.until, q.owner <> '', q.created_at, q.finished_at, q.messages,
 	COALESCE(b.id, 0), q.forge, q.delivery, q.sender, q.before_sha, q.compare_url, q.pull_request`
 	requestTables = " FROM requests q LEFT JOIN users u ON u.id = q.created_by LEFT JOIN builds b ON b.request_id = q.id"
 )
@@ -22,9 +23,10 @@ func scanRequest(row scanner) (ci.Request, error) {
 		messages []byte
 		pull     []byte
 		build    int64
+		leased   bool
 	)
 	err := row.Scan(&q.ID, &q.RepositoryID, &q.Event, &q.Branch, &q.Tag, &q.SHA, &q.Message, &q.Config, &q.MergeMode, &q.CreatedBy,
-		&q.CreatedByLogin, &q.State, &q.Result, &q.Reason, &q.Tries, into(&q.NextTry), into(&q.Created), into(&q.Finished), &messages, &build,
+		&q.CreatedByLogin, &q.State, &q.Result, &q.Reason, &q.Tries, into(&q.NextTry), &leased, into(&q.Created), into(&q.Finished), &messages, &build,
 		&q.Hook.Forge, &q.Hook.Delivery, &q.Hook.Sender, &q.Hook.Before, &q.Hook.CompareURL, &pull)
 	if err != nil {
 		return q, err
@@ -32,7 +34,7 @@ func scanRequest(row scanner) (ci.Request, error) {
 	if build != 0 {
 		q.BuildIDs = []int64{build}
 	}
-	if q.State != ci.RequestPending {
+	if q.State != ci.RequestPending || leased {
 		q.NextTry = time.Time{}
 	}
 	if q.PullRequest, err = decodePull(pull); err != nil {
@@ -76,9 +78,9 @@ func (s *Store) CreateRequest(ctx context.Context, n ci.NewRequest) (q ci.Reques
 // insertRequest returns the id of the new request, or none where there is no such repository or the key was used.
 func insertRequest(ctx context.Context, c conn, n ci.NewRequest, key, pull any, now time.Time) ([]int64, error) {
 	return list(ctx, c, scanID, `INSERT INTO requests (repository_id, idempotency_key, event, branch, tag, sha, message, config,
-			merge_mode, created_by, state, result, reason, messages, next_try_at, leased_until, created_at,
+			merge_mode, created_by, state, result, reason, messages, until, created_at,
 			forge, delivery, sender, before_sha, compare_url, pull_request)
-		SELECT r.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', '', '', '[]', $11, $11, $11, $12, $13, $14, $15, $16, $17
+		SELECT r.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', '', '', '[]', $11, $11, $12, $13, $14, $15, $16, $17
 		FROM repositories r WHERE r.id = $1
 		ON CONFLICT (repository_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id`,
 		n.RepositoryID, key, n.Event, text(n.Branch), text(n.Tag), text(n.SHA), text(n.Message), text(n.Config),
@@ -141,8 +143,8 @@ func requestConditions(f ci.RequestFilter) *where {
 func (s *Store) ClaimRequest(ctx context.Context, owner string, lease time.Duration) (q ci.Request, ok bool, err error) {
 	err = s.write(ctx, "claim a request", func(ctx context.Context, c conn) error {
 		now := s.Now()
-		claimed, err := list(ctx, c, scanRepoAndID, `UPDATE requests SET tries = tries + 1, owner = $2, leased_until = $3
-			WHERE id = (SELECT id FROM requests WHERE state = 'pending' AND next_try_at <= $1 AND leased_until <= $1
+		claimed, err := list(ctx, c, scanRepoAndID, `UPDATE requests SET tries = tries + 1, owner = $2, until = $3
+			WHERE id = (SELECT id FROM requests WHERE state = 'pending' AND until <= $1
 				ORDER BY id LIMIT 1 {{skip locked}}) RETURNING repository_id, id`, at(now), text(owner), at(now.Add(lease)))
 		if ok = len(claimed) == 1; err != nil || !ok {
 			return err
@@ -156,7 +158,7 @@ func (s *Store) ClaimRequest(ctx context.Context, owner string, lease time.Durat
 // RenewRequest prolongs the lease of a request. [fault.Conflict] when the try is not the current one.
 func (s *Store) RenewRequest(ctx context.Context, id int64, tries int, lease time.Duration) error {
 	return s.write(ctx, fmt.Sprintf("renew the lease of request %d", id), func(ctx context.Context, c conn) error {
-		changed, err := c.exec(ctx, "UPDATE requests SET leased_until = $3 WHERE id = $1 AND tries = $2 AND state = 'pending' AND owner <> ''",
+		changed, err := c.exec(ctx, "UPDATE requests SET until = $3 WHERE id = $1 AND tries = $2 AND state = 'pending' AND owner <> ''",
 			id, tries, at(s.Now().Add(lease)))
 		return missed(changed, err, errLostRequest)
 	})
@@ -165,7 +167,7 @@ func (s *Store) RenewRequest(ctx context.Context, id int64, tries int, lease tim
 // ReleaseRequests ends the leases of an owner that was started again: what it worked on before can be claimed at once.
 func (s *Store) ReleaseRequests(ctx context.Context, owner string) error {
 	return s.write(ctx, "release requests", func(ctx context.Context, c conn) error {
-		_, err := c.exec(ctx, "UPDATE requests SET leased_until = $2, owner = '' WHERE state = 'pending' AND owner = $1", text(owner), at(s.Now()))
+		_, err := c.exec(ctx, "UPDATE requests SET until = $2, owner = '' WHERE state = 'pending' AND owner = $1", text(owner), at(s.Now()))
 		return err
 	})
 }
@@ -182,9 +184,8 @@ var errLostRequest = fault.New(fault.Conflict, "This request is worked on elsewh
 // current one.
 func (s *Store) PostponeRequest(ctx context.Context, id int64, tries int, after time.Duration, reason string) error {
 	return s.write(ctx, fmt.Sprintf("postpone request %d", id), func(ctx context.Context, c conn) error {
-		now := s.Now()
-		changed, err := c.exec(ctx, `UPDATE requests SET reason = $3, next_try_at = $4, leased_until = $5, owner = ''
-			WHERE id = $1 AND tries = $2 AND state = 'pending'`, id, tries, text(reason), at(now.Add(after)), at(now))
+		changed, err := c.exec(ctx, `UPDATE requests SET last_error = $3, until = $4, owner = ''
+			WHERE id = $1 AND tries = $2 AND state = 'pending'`, id, tries, text(reason), at(s.Now().Add(after)))
 		return missed(changed, err, errLostRequest)
 	})
 }

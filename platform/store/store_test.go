@@ -123,7 +123,7 @@ func empty(t *testing.T, url string) {
 	}
 	defer db.Close()
 	statements := []string{
-		"UPDATE hearing SET counter = 0, heard_at = NULL, settled_at = NULL",
+		"UPDATE hearing SET counter = 0, raw = 0, settled = 0, heard_at = NULL",
 		"SELECT setval(c.oid, 1, false) FROM pg_class c WHERE c.relkind = 'S' AND c.relname NOT LIKE 'goose%'",
 	}
 	for _, table := range tables(t, db) {

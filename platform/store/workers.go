@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 
 	"github.com/headrace/headrace/internal/fault"
@@ -9,12 +11,15 @@ import (
 )
 
 // Beat stores what a worker says every few seconds: that it lives, and which runs it has. The answer says of each run what
-// is stored about it.
+// is stored about it. Every node hears every heartbeat; [ci.ErrBeatStored] tells those that come second.
 func (s *Store) Beat(ctx context.Context, b ci.Heartbeat) (answers []ci.RunStatus, err error) {
 	if b.WorkerID == "" {
 		return nil, fault.New(fault.Invalid, "A heartbeat needs the id of its worker.")
 	}
 	err = s.write(ctx, "store a heartbeat", func(ctx context.Context, c conn) error {
+		if err := beatIsNew(ctx, c, b); err != nil {
+			return err
+		}
 		replaced, err := noteWorker(ctx, c, b, s)
 		if err != nil {
 			return err
@@ -31,6 +36,22 @@ func (s *Store) Beat(ctx context.Context, b ci.Heartbeat) (answers []ci.RunStatu
 		return err
 	})
 	return answers, err
+}
+
+// beatIsNew keeps those that come second from writing anything. Where two come at once, [noteWorker] decides.
+func beatIsNew(ctx context.Context, c conn, b ci.Heartbeat) error {
+	if b.Sequence == 0 {
+		return nil
+	}
+	var stored int64
+	err := c.row(ctx, "SELECT sequence FROM workers WHERE id = $1", text(b.WorkerID)).Scan(&stored)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err == nil && stored >= b.Sequence:
+		return ci.ErrBeatStored
+	}
+	return err
 }
 
 // ownsNothing is the answer to a worker that its successor in the same home has declared dead.
@@ -52,15 +73,19 @@ func noteWorker(ctx context.Context, c conn, b ci.Heartbeat, s *Store) (replaced
 	if err := knowQueue(ctx, c, queue); err != nil {
 		return false, err
 	}
-	err = c.row(ctx, `INSERT INTO workers (id, name, version, queue, slots, draining, executor, home, generation, replaced, heard, first_at, seen_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $9, $10, EXISTS (SELECT 1 FROM workers o WHERE o.home = $9 AND o.home <> '' AND o.generation > $10),
+	err = c.row(ctx, `INSERT INTO workers (id, name, version, queue, slots, draining, executor, home, generation, sequence, replaced, heard, first_at, seen_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $9, $10, $11, EXISTS (SELECT 1 FROM workers o WHERE o.home = $9 AND o.home <> '' AND o.generation > $10),
 			counter, $8, $8 FROM hearing WHERE id = 1
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, queue = excluded.queue, slots = excluded.slots,
 			draining = excluded.draining, executor = excluded.executor, seen_at = excluded.seen_at,
-			heard = CASE WHEN workers.replaced THEN workers.heard ELSE excluded.heard END
+			sequence = excluded.sequence, heard = CASE WHEN workers.replaced THEN workers.heard ELSE excluded.heard END
+			WHERE excluded.sequence = 0 OR workers.sequence < excluded.sequence
 		RETURNING replaced`,
-		text(b.WorkerID), text(b.Name), text(b.Version), queue, max(b.Slots, 0), b.Draining, text(b.Executor), at(s.Now()), text(b.Home), b.Generation).Scan(&replaced)
+		text(b.WorkerID), text(b.Name), text(b.Version), queue, max(b.Slots, 0), b.Draining, text(b.Executor), at(s.Now()), text(b.Home), b.Generation,
+		b.Sequence).Scan(&replaced)
 	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, ci.ErrBeatStored
 	case err != nil:
 		return false, err
 	case replaced: // also one that is heard of for the first time after its successor

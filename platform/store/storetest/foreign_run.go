@@ -146,7 +146,7 @@ func testForeignLog(t *testing.T, n *node) {
 	equal(t, "unknown", false, stored.Unknown)
 	run := ci.RunRef{JobID: id, Attempt: 1, Run: "r"}
 	n.report(run, ci.Passed)
-	n.clock.pass(2 * time.Minute)
+	n.hear(2 * time.Minute)
 	closed, err := n.CloseLogs(n.ctx(), 30*time.Second)
 	n.ok(err)
 	equal(t, "closed while its container may stop", 0, len(closed))
@@ -163,7 +163,7 @@ func testForeignLog(t *testing.T, n *node) {
 		t.Fatalf("log of the second attempt: %q", text)
 	}
 	n.report(ci.RunRef{JobID: other, Attempt: 2, Run: "t"}, ci.Failed)
-	n.clock.pass(4 * time.Minute)
+	n.hear(4 * time.Minute)
 	closed, err = n.CloseLogs(n.ctx(), 30*time.Second)
 	n.ok(err)
 	equal(t, "closed without a final part in the end", 1, len(closed))

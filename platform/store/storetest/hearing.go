@@ -1,6 +1,9 @@
 package storetest
 
 import (
+	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,12 +24,19 @@ var hearingTests = map[string]func(*testing.T, *node){
 	"a worker started again in its home is lost":       testHome,
 	"of two in a home the later one lives":             testGenerations,
 	"an attempt that is asked for is renewed":          testAsking,
+	"a clock that is set changes nothing":              testClockSet,
+	"a node that was away counts nothing twice":        testAway,
+	"of nodes that hear a heartbeat one stores it":     testOneStores,
 	"what had ended before a worker died is still its": testHomeKept,
 }
 
 // hear lets time pass in which workers can be heard.
 func (n *node) hear(d time.Duration) {
 	n.t.Helper()
+	if !n.hears {
+		n.hears = true
+		n.ok(n.Hear(n.ctx(), "node", 0))
+	}
 	for ; d > 0; d -= time.Second {
 		n.clock.pass(min(d, time.Second))
 		n.ok(n.Hear(n.ctx(), "node", min(d, time.Second)))
@@ -108,26 +118,33 @@ func testNobodyHears(t *testing.T, n *node) {
 func testTwoHear(t *testing.T, n *node) {
 	n.hear(time.Second)
 	n.hand(n.jobs("acme/app", 1)[0].ID, "r")
-	for range 28 {
-		n.clock.pass(500 * time.Millisecond)
-		n.ok(n.Hear(n.ctx(), "a", time.Second))
-		n.ok(n.Hear(n.ctx(), "b", time.Second))
+	other := n.another()
+	n.ok(n.Hear(n.ctx(), "a", 0))
+	n.ok(other.Hear(n.ctx(), "b", 0))
+	both := func(times int) {
+		for range times {
+			n.clock.pass(500 * time.Millisecond)
+			n.ok(n.Hear(n.ctx(), "a", 500*time.Millisecond))
+			n.clock.pass(500 * time.Millisecond)
+			n.ok(other.Hear(n.ctx(), "b", time.Second))
+			n.ok(n.Hear(n.ctx(), "a", 500*time.Millisecond))
+		}
 	}
+	both(14)
 	equal(t, "lost after 14 s", 0, len(n.reap()))
-	for range 4 {
-		n.clock.pass(500 * time.Millisecond)
-		n.ok(n.Hear(n.ctx(), "a", time.Second))
-		n.ok(n.Hear(n.ctx(), "b", -time.Second))
-	}
+	both(2)
 	equal(t, "lost after 16 s", 1, len(n.reap()))
+	heard, err := other.Heard(n.ctx())
+	n.ok(err)
+	equal(t, "the time heard", 17*time.Second, heard)
 }
 
 func testSettle(t *testing.T, n *node) {
 	n.hear(time.Second)
 	n.hand(n.jobs("acme/app", 1)[0].ID, "r")
 	n.clock.pass(6 * time.Second)
-	n.ok(n.Hear(n.ctx(), "node", time.Second))
-	n.hear(29 * time.Second)
+	n.ok(n.Hear(n.ctx(), "node", 6*time.Second)) // two of them are the first of the 30 that do not count
+	n.hear(27 * time.Second)
 	n.hear(lease)
 	equal(t, "lost after 29 s and a lease", 0, len(n.reap()))
 	n.hear(2 * time.Second)
@@ -259,4 +276,78 @@ func testAsking(t *testing.T, n *node) {
 	n.beat(b)
 	n.hear(20 * time.Second)
 	equal(t, "lost when nobody asks", 1, len(n.reap()))
+}
+
+// testClockSet: neither the database's clock nor a node's makes a worker lost or keeps one that is.
+func testClockSet(t *testing.T, n *node) {
+	for _, by := range []time.Duration{-3 * time.Hour, 5 * time.Hour, -time.Second} {
+		run := n.hand(n.jobs("acme/app"+by.String(), 1)[0].ID, "r")
+		n.hear(14 * time.Second)
+		n.clock.pass(by)
+		equal(t, "lost by the clock", 0, len(n.reap()))
+		n.hear(time.Second)
+		equal(t, "lost in time", 0, len(n.reap()))
+		n.hear(time.Second)
+		equal(t, "lost", 1, len(n.reap()))
+		_, _, err := n.CancelJob(n.ctx(), run.JobID, "ines")
+		n.ok(err)
+	}
+	n.hand(n.jobs("acme/last", 1)[0].ID, "r")
+	n.clock.pass(-8 * time.Hour)
+	fresh := n.another() // it cannot know for how long nobody heard
+	fresh.hear(30 * time.Second)
+	heard, err := fresh.Heard(n.ctx())
+	n.ok(err)
+	fresh.hear(16 * time.Second)
+	equal(t, "lost to a node that started after the clock was set", 1, len(fresh.reap()))
+	later, err := fresh.Heard(n.ctx())
+	n.ok(err)
+	equal(t, "counted", 16*time.Second, later-heard)
+}
+
+// testAway: a node that was paused does not count what others counted, and its pause is no gap while they heard.
+func testAway(t *testing.T, n *node) {
+	n.hear(time.Second)
+	other := n.another()
+	other.hear(time.Minute)
+	n.ok(n.Hear(n.ctx(), "node", time.Minute))
+	heard, err := n.Heard(n.ctx())
+	n.ok(err)
+	equal(t, "the time heard", 61*time.Second, heard)
+	n.hear(time.Second)
+	heard, err = n.Heard(n.ctx())
+	n.ok(err)
+	equal(t, "without a gap it runs on", 62*time.Second, heard)
+}
+
+func testOneStores(t *testing.T, n *node) {
+	b := ci.Heartbeat{WorkerID: "w", Home: "h", Generation: 1, Queue: queue, Slots: 1, Sequence: 1}
+	n.beat(b)
+	jobs := n.jobs("acme/app", 1)
+	n.queueAll()
+	run := n.claim(jobs[0].ID, "w", "r")
+	b.Runs = []ci.RunRef{run}
+	for b.Sequence = 2; b.Sequence < 8; b.Sequence++ {
+		n.hear(10 * time.Second)
+		var stored atomic.Int64
+		n.atOnce(6, func(n *node, _ int) error {
+			answers, err := n.Beat(n.ctx(), b)
+			switch {
+			case errors.Is(err, ci.ErrBeatStored):
+				return nil
+			case err == nil && len(answers) == 1 && answers[0].Owned:
+				stored.Add(1)
+				return nil
+			}
+			return fmt.Errorf("%+v: %w", answers, err)
+		})
+		equal(t, "stored", 1, stored.Load())
+		equal(t, "lost", 0, len(n.reap()))
+	}
+	n.hear(16 * time.Second)
+	b.Sequence = 3 // an old one that comes late
+	if _, err := n.Beat(n.ctx(), b); !errors.Is(err, ci.ErrBeatStored) {
+		t.Errorf("an old heartbeat: %v", err)
+	}
+	equal(t, "lost although an old heartbeat came", 1, len(n.reap()))
 }

@@ -64,6 +64,7 @@ type node struct {
 	clock *clock
 	open  Database
 	keys  *seal.Keys // of the cluster
+	hears bool       // it has heard
 }
 
 func newNode(t *testing.T, open Database) *node {
