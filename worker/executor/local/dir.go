@@ -1,20 +1,15 @@
 package local
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/worker/executor"
+	"github.com/headrace/headrace/worker/executor/home"
 )
 
 // runDir is the directory of one run: the script, HOME and TMPDIR are in it.
@@ -31,11 +26,11 @@ func makeRunDir(base, instance string, s executor.Spec) (runDir, error) {
 	name := fmt.Sprintf("%s%s-%d-%d-%s", runPrefix, instance, s.JobID, s.Attempt, safeName(s.Run))
 	d := runDir(filepath.Join(base, name))
 	if err := os.Mkdir(string(d), 0o700); err != nil {
-		return "", dirFault(base, err)
+		return "", home.Fault(base, err)
 	}
 	err := d.fill(s.Script)
 	if err != nil {
-		return "", dirFault(base, errors.Join(err, removeTree(string(d))))
+		return "", home.Fault(base, errors.Join(err, removeTree(string(d))))
 	}
 	return d, nil
 }
@@ -65,27 +60,6 @@ func safeName(s string) string {
 	}, s)
 }
 
-// dirFault puts what went wrong in the work directory into words.
-func dirFault(base string, err error) error {
-	switch {
-	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return fault.Wrap(fault.Unavailable, err, "The work directory %s has no space left. Free some, or give the worker another directory.", base)
-	case errors.Is(err, unix.EROFS):
-		return fault.Wrap(fault.Unavailable, err, "The work directory %s is on a read-only file system. Give the worker another directory.", base)
-	case errors.Is(err, fs.ErrPermission):
-		return fault.Wrap(fault.Unavailable, err, "The worker may not write to its work directory %s. Give it to the worker's user.", base)
-	}
-	return fault.Wrap(fault.Unavailable, err, "The work directory %s cannot be used: %s.", base, reason(err))
-}
-
-// reason is the cause without the path, which the sentence names already.
-func reason(err error) string {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return p.Err.Error()
-	}
-	return err.Error()
-}
-
 // removeTree removes a directory with all in it, also where a job took its own right to write away (Go's module cache does).
 func removeTree(path string) error {
 	if err := os.RemoveAll(path); err == nil {
@@ -107,7 +81,7 @@ func removeTree(path string) error {
 func leftovers(base string) ([]string, error) {
 	entries, err := os.ReadDir(base)
 	if err != nil {
-		return nil, dirFault(base, err)
+		return nil, home.Fault(base, err)
 	}
 	var out []string
 	for _, e := range entries {
@@ -116,45 +90,4 @@ func leftovers(base string) ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// homeOf names the directory: at random the first time, the same ever after.
-func homeOf(base string) (string, error) {
-	path := filepath.Join(base, "id")
-	known, err := os.ReadFile(path)
-	if id := strings.TrimSpace(string(known)); err == nil && id != "" {
-		return id, nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", dirFault(base, err)
-	}
-	id := rand.Text()
-	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
-		return "", dirFault(base, err)
-	}
-	return id, nil
-}
-
-// nextGeneration counts up in the directory: of two processes that had it, the one with the higher number is the later. A
-// number that cannot be read begins anew at the time of the day, which is higher than any count.
-func nextGeneration(base string) (int64, error) {
-	path := filepath.Join(base, "generation")
-	known, err := os.ReadFile(path)
-	n := int64(0)
-	if err == nil {
-		if n, err = strconv.ParseInt(strings.TrimSpace(string(known)), 10, 64); err != nil {
-			n = time.Now().Unix()
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return 0, dirFault(base, err)
-	}
-	n++
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, []byte(strconv.FormatInt(n, 10)+"\n"), 0o600); err != nil {
-		return 0, dirFault(base, err)
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return 0, dirFault(base, err)
-	}
-	return n, nil
 }

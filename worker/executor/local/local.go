@@ -13,16 +13,15 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/worker/executor"
+	"github.com/headrace/headrace/worker/executor/home"
 )
 
 // Executor runs scripts on this machine.
@@ -30,11 +29,9 @@ type Executor struct {
 	cfg  Config
 	bash string
 	// instance stands in the names of this executor's runs, so that a predecessor's watchdog does not take them for its own.
-	instance   string
-	home       string
-	generation int64
-	lock       *os.File
-	wg         sync.WaitGroup
+	instance string
+	home     *home.Home
+	wg       sync.WaitGroup
 
 	mu     sync.Mutex
 	dog    *watchdog
@@ -54,26 +51,15 @@ func Open(cfg Config) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, dirFault(cfg.Dir, err)
-	}
-	lock, err := lockDir(cfg.Dir)
+	mine, err := home.Take(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
 	old, err := leftovers(cfg.Dir)
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, mine.Close())
 	}
-	home, err := homeOf(cfg.Dir)
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	generation, err := nextGeneration(cfg.Dir)
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	e := &Executor{cfg: cfg, bash: bash, instance: rand.Text()[:8], home: home, generation: generation, lock: lock, live: map[*process]struct{}{}}
+	e := &Executor{cfg: cfg, bash: bash, instance: rand.Text()[:8], home: mine, live: map[*process]struct{}{}}
 	keepFiles()
 	e.forceEnd(matchAny(cfg.Dir))
 	e.remove(old...)
@@ -91,37 +77,6 @@ func keepFiles() {
 		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > streams {
 			unix.CloseOnExec(fd)
 		}
-	}
-}
-
-// lockDir keeps a second worker out of the directory. The lock goes with this process, however it ends.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, dirFault(dir, err)
-	}
-	err = flock(f)
-	if err == nil {
-		return f, nil
-	}
-	err = errors.Join(err, f.Close())
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, fault.Wrap(fault.Conflict, err, "Another worker runs in the work directory %s. Give each worker a directory of its own.", dir)
-	}
-	return nil, dirFault(dir, err)
-}
-
-// lockPatience is how long a lock may outlive the process that had it: a child between fork and exec holds a copy.
-const lockPatience = 2 * time.Second
-
-// flock tries for a moment.
-func flock(f *os.File) error {
-	for began := time.Now(); ; {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) || time.Since(began) > lockPatience {
-			return err
-		}
-		<-time.After(20 * time.Millisecond)
 	}
 }
 
@@ -148,17 +103,17 @@ func (e *Executor) Close() error {
 		dog.dismiss()
 	}
 	e.wg.Wait()
-	return e.lock.Close()
+	return e.home.Close()
 }
 
 // Name is "local".
 func (e *Executor) Name() string { return "local" }
 
 // Home names the work directory for ever. One process at a time has it open.
-func (e *Executor) Home() string { return e.home }
+func (e *Executor) Home() string { return e.home.ID }
 
 // Generation counts the processes that have had the directory open, this one included.
-func (e *Executor) Generation() int64 { return e.generation }
+func (e *Executor) Generation() int64 { return e.home.Generation }
 
 // Isolated is false.
 func (e *Executor) Isolated() bool { return false }
@@ -182,7 +137,7 @@ func (e *Executor) Start(ctx context.Context, s executor.Spec) (executor.Process
 	}
 	p, err := e.launch(dir, s)
 	if err != nil {
-		err = fault.Wrap(fault.Unavailable, err, "The worker could not start bash: %s.", reason(err))
+		err = fault.Wrap(fault.Unavailable, err, "The worker could not start bash: %s.", home.Reason(err))
 		return nil, errors.Join(err, removeTree(string(dir)))
 	}
 	e.live[p] = struct{}{}
