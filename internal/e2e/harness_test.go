@@ -88,6 +88,7 @@ func start(t *testing.T, name string, env []string, args ...string) *process {
 			t.Logf("output of %s:\n%s", p.name, tail(p.out.String(), 6000))
 		}
 	})
+	judgeOf(t).started(p)
 	return p
 }
 
