@@ -33,6 +33,7 @@ type fakeStore struct {
 	createErr  error
 	keys       map[string]ci.Request
 	renewErr   error
+	settings   *ci.RepositorySettings
 }
 
 func newFakeStore() *fakeStore {
@@ -74,6 +75,13 @@ func (s *fakeStore) Repository(_ context.Context, id, _ int64) (ci.Repository, e
 		return ci.Repository{}, fault.New(fault.NotFound, "There is no such repository.")
 	}
 	return s.repository, nil
+}
+
+func (s *fakeStore) RepositorySettings(context.Context, int64) (ci.RepositorySettings, error) {
+	if s.settings != nil {
+		return *s.settings, nil
+	}
+	return ci.DefaultRepositorySettings(), nil
 }
 
 func (s *fakeStore) CreateRequest(_ context.Context, n ci.NewRequest) (ci.Request, bool, error) {
@@ -142,6 +150,8 @@ type fakeGit struct {
 	text        string
 	missing     bool
 	fileErr     error
+	noBranch    bool // the repository has no branch that a pull request could be from
+	pullErr     error
 }
 
 func (g *fakeGit) Probe(ctx context.Context, url string) (ci.Remote, error) {
@@ -156,6 +166,11 @@ func (g *fakeGit) Resolve(ctx context.Context, r ci.Repository, q ci.Request) (c
 		return g.ResolveFunc(ctx, r, q)
 	}
 	return ci.Commit{SHA: "abc", Ref: "refs/heads/" + q.Branch, Message: "from git"}, nil
+}
+
+func (g *fakeGit) ResolvePull(_ context.Context, _ ci.Repository, p ci.PullRequest) (ci.Commit, ci.PullRequest, error) {
+	p.Own = p.Own && !g.noBranch
+	return ci.Commit{SHA: "merged", Ref: p.BuildRef, Message: "Faster wheels"}, p, g.pullErr
 }
 
 func (g *fakeGit) File(context.Context, ci.Repository, string, string, int) ([]byte, bool, error) {

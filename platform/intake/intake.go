@@ -23,6 +23,7 @@ import (
 type Store interface {
 	AddRepository(ctx context.Context, r ci.NewRepository) (ci.Repository, error)
 	Repository(ctx context.Context, id, forUser int64) (ci.Repository, error)
+	RepositorySettings(ctx context.Context, repoID int64) (ci.RepositorySettings, error)
 	CreateRequest(ctx context.Context, r ci.NewRequest) (ci.Request, bool, error)
 	ClaimRequest(ctx context.Context, owner string, lease time.Duration) (ci.Request, bool, error)
 	ReleaseRequests(ctx context.Context, owner string) error
@@ -36,6 +37,7 @@ type Store interface {
 type Git interface {
 	Probe(ctx context.Context, sourceURL string) (ci.Remote, error)
 	Resolve(ctx context.Context, r ci.Repository, q ci.Request) (ci.Commit, error)
+	ResolvePull(ctx context.Context, r ci.Repository, p ci.PullRequest) (ci.Commit, ci.PullRequest, error)
 	File(ctx context.Context, r ci.Repository, sha, path string, maxBytes int) (text []byte, found bool, err error)
 }
 

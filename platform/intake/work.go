@@ -80,7 +80,10 @@ func (in *Intake) turn(ctx context.Context, q ci.Request) (outcome, error) {
 	if !repo.Active {
 		return outcome{}, inactive(repo)
 	}
-	commit, text, err := in.read(ctx, repo, q)
+	if err := in.wanted(ctx, q); err != nil {
+		return outcome{}, err
+	}
+	commit, text, err := in.read(ctx, repo, &q)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -97,8 +100,8 @@ func (in *Intake) turn(ctx context.Context, q ci.Request) (outcome, error) {
 
 // read finds the commit and reads .travis.yml there. Without the file the text is empty, which is an error unless the request
 // brings a configuration of its own.
-func (in *Intake) read(ctx context.Context, repo ci.Repository, q ci.Request) (ci.Commit, []byte, error) {
-	commit, err := in.git.Resolve(ctx, repo, q)
+func (in *Intake) read(ctx context.Context, repo ci.Repository, q *ci.Request) (ci.Commit, []byte, error) {
+	commit, err := in.resolve(ctx, repo, q)
 	if err != nil {
 		return commit, nil, err
 	}
