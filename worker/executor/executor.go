@@ -4,8 +4,13 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"io"
 )
+
+// ErrAway is in the errors of [Executor.Start] and [Process.Wait] when what runs the jobs is away, or has no room: the job
+// itself is not to blame, and may run elsewhere.
+var ErrAway = errors.New("what runs jobs is away")
 
 // Executor starts scripts. Its methods are safe for concurrent use.
 type Executor interface {
@@ -18,13 +23,29 @@ type Executor interface {
 	Start(ctx context.Context, s Spec) (Process, error)
 }
 
+// Dependent is an executor that depends on something which may be away, such as a container engine.
+type Dependent interface {
+	// Trouble says, in a sentence for people, why no job can be started now; empty means that it can. changed is closed when
+	// there is another answer.
+	Trouble() (why string, changed <-chan struct{})
+}
+
+// Wish is what a job asks of its surroundings; an executor that has no choice does not look at it.
+type Wish struct {
+	Image, Language, Dist, OS string
+}
+
 // Spec is what to run.
 type Spec struct {
 	JobID   int64
 	Attempt int
 	// Run names the run of the attempt; no two starts have the same.
 	Run string
-	// Script is a bash script.
+	// Wish is what the job asks of its surroundings.
+	Wish Wish
+	// Untrusted says that strangers wrote what runs: it gets the least rights that the executor has to give.
+	Untrusted bool
+	// Script is a bash script. It may hold secrets.
 	Script []byte
 	// Env are variables ("NAME=value") beyond the executor's own.
 	Env []string
@@ -51,4 +72,8 @@ type Exit struct {
 	Code int
 	// Signal is the name of that signal ("SIGKILL"), else empty.
 	Signal string
+	// Note says, in sentences for people, what else is known of the end: that memory was short, for instance.
+	Note string
+	// Stopped says that the executor ended the script for the reason in Note.
+	Stopped bool
 }
