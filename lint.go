@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -42,21 +45,29 @@ type lintJob struct {
 }
 
 // Run checks the file. It fails when the file cannot be read as a configuration, and when a message is an error.
-func (c lintCommand) Run(t terminal) error {
+func (c lintCommand) Run(ctx context.Context, t terminal) error {
 	text, err := c.read(t)
 	if err != nil {
 		return err
 	}
-	request := travisyml.Request{Type: c.Event, Repo: "owner/name", Branch: c.Branch}
-	_, plan, err := travisyml.Load(c.File, text, nil, request, travisyml.Limits{})
+	folder, name := filepath.Split(c.File)
+	if c.File == "-" {
+		name = ".travis.yml"
+	}
+	request := travisyml.Request{Type: c.Event, Branch: c.Branch}
+	in := travisyml.Input{Source: name, Text: text, Imports: lintFolder(cmp.Or(folder, "."))}
+	_, plan, err := travisyml.Load(ctx, in, request, travisyml.Limits{})
 	if syntax, ok := errors.AsType[*travisyml.SyntaxError](err); ok {
-		_, _ = fmt.Fprintln(t.err, syntax.Error())
+		_, _ = fmt.Fprintf(t.err, "%s%s\n%s\n", folder, syntax.Error(), syntax.Snippet)
 		return errQuiet
 	}
 	if err != nil {
 		return err
 	}
 	result := lintResult{File: c.File, Messages: plan.Messages, Skip: plan.Skip, Jobs: []lintJob{}}
+	for i := range result.Messages {
+		result.Messages[i].Source = folder + result.Messages[i].Source
+	}
 	for i, j := range plan.Jobs {
 		if j.Name == "" {
 			j.Name = distinction(j.Config, plan.Jobs)
@@ -77,6 +88,27 @@ func (c lintCommand) Run(t terminal) error {
 		}
 	}
 	return nil
+}
+
+// lintFolder is the folder of a file that is checked. What the file imports from its own repository is read there; other
+// repositories are out of reach.
+type lintFolder string
+
+// Import returns a file of the folder.
+func (f lintFolder) Import(_ context.Context, at, _ travisyml.Place) ([]byte, error) {
+	if at.Repo != "" || at.Ref != "" {
+		return nil, travisyml.ErrOutOfReach
+	}
+	root, err := os.OpenRoot(string(f))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	text, err := root.ReadFile(filepath.FromSlash(at.Path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.NotFound, "there is no such file in %s.", f)
+	}
+	return text, err
 }
 
 // distinction names a job without a name by what it has and not every other job has: versions, systems, variables.
@@ -147,9 +179,9 @@ func (c lintCommand) read(t terminal) ([]byte, error) {
 
 func (r lintResult) print(w io.Writer) error {
 	for _, m := range r.Messages {
-		place := r.File
+		place := m.Source
 		if m.Line > 0 {
-			place = fmt.Sprintf("%s:%d:%d", r.File, m.Line, m.Column)
+			place = fmt.Sprintf("%s:%d:%d", m.Source, m.Line, m.Column)
 		}
 		if _, err := fmt.Fprintf(w, "%s: %s: %s\n", place, m.Level, m.Text); err != nil {
 			return err

@@ -78,8 +78,8 @@ func (n *Node) Health(ctx context.Context) Health {
 }
 
 // lint says what the build language thinks of a configuration that is not in a repository.
-func lint(_ context.Context, text []byte) []ci.ConfigMessage {
-	_, plan, err := travisyml.Load(".travis.yml", text, nil, travisyml.Request{Type: "push", Branch: "main"}, travisyml.Limits{})
+func lint(ctx context.Context, text []byte) []ci.ConfigMessage {
+	_, plan, err := travisyml.Load(ctx, travisyml.Input{Source: ".travis.yml", Text: text}, travisyml.Request{Type: "push", Branch: "main"}, travisyml.Limits{})
 	if err != nil {
 		return []ci.ConfigMessage{{Level: "error", Key: "root", Code: "syntax", Text: err.Error()}}
 	}

@@ -39,10 +39,21 @@ type Build struct {
 	// Stages and Jobs are set where they were asked for, in order.
 	Stages []Stage
 	Jobs   []Job
-	// Messages, Config and ConfigText are set by the single build only.
+	// Messages, Config, ConfigText and ConfigFiles are set by the single build only.
 	Messages   []ConfigMessage
 	Config     Config
 	ConfigText string
+	// ConfigFiles are what the configuration was made of beside .travis.yml.
+	ConfigFiles []ConfigFile
+}
+
+// ConfigFile is a text that a configuration was made of: an imported file, or what came with the request.
+type ConfigFile struct {
+	// Source is the path of a file of the repository, owner/name:path@ref, or words for what is no file.
+	Source string `json:"source"`
+	// Mode is how it was merged.
+	Mode string `json:"mode,omitempty"`
+	Text string `json:"text"`
 }
 
 // Title is what lists show: the subject of the commit, or the sha.

@@ -16,6 +16,8 @@ type RepositorySettings struct {
 	// request, comes.
 	CancelPushes       bool
 	CancelPullRequests bool
+	// AllowImports: configurations of other private repositories of the owner may import files of this one, if it is private.
+	AllowImports bool
 }
 
 // DefaultRepositorySettings are those of a new repository.
@@ -37,6 +39,7 @@ const (
 	SettingMaxJobs            = "maximum_number_of_builds"
 	SettingCancelPushes       = "auto_cancel_pushes"
 	SettingCancelPullRequests = "auto_cancel_pull_requests"
+	SettingAllowImports       = "allow_config_imports"
 )
 
 // List returns the settings by their names. The first is always true: without a .travis.yml there is no build.
@@ -44,6 +47,7 @@ func (s RepositorySettings) List() []Setting {
 	return []Setting{
 		{SettingOnlyWithConfig, true}, {SettingBuildPushes, s.BuildPushes}, {SettingBuildPullRequests, s.BuildPullRequests},
 		{SettingMaxJobs, s.MaxJobs}, {SettingCancelPushes, s.CancelPushes}, {SettingCancelPullRequests, s.CancelPullRequests},
+		{SettingAllowImports, s.AllowImports},
 	}
 }
 
@@ -53,6 +57,7 @@ func (s RepositorySettings) With(name string, value any) (RepositorySettings, er
 	flags := map[string]*bool{
 		SettingBuildPushes: &s.BuildPushes, SettingBuildPullRequests: &s.BuildPullRequests,
 		SettingCancelPushes: &s.CancelPushes, SettingCancelPullRequests: &s.CancelPullRequests,
+		SettingAllowImports: &s.AllowImports,
 	}
 	switch {
 	case name == SettingOnlyWithConfig:

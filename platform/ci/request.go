@@ -119,6 +119,7 @@ type NewBuild struct {
 	FastFinish  bool
 	Config      Config // the normalised configuration
 	ConfigText  string // .travis.yml as it was read
+	ConfigFiles []ConfigFile
 	Messages    []ConfigMessage
 	Stages      []string // names in run order, empty: none
 	Jobs        []NewJob // in the order of their numbers

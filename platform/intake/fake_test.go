@@ -21,12 +21,14 @@ type stored struct {
 	rejected  bool
 	messages  []ci.ConfigMessage
 	build     *ci.NewBuild
+	stopped   string // why the cron that made the request was stopped
 }
 
 // fakeStore keeps requests in memory. Each claim counts a try, as the real one does.
 type fakeStore struct {
 	mu         sync.Mutex
 	repository ci.Repository
+	others     map[string]ci.Repository // by their slugs
 	pending    []ci.Request
 	got        map[int64]*stored
 	settled    chan int64 // gets the id of each request that was postponed, rejected or built
@@ -75,6 +77,14 @@ func (s *fakeStore) Repository(_ context.Context, id, _ int64) (ci.Repository, e
 		return ci.Repository{}, fault.New(fault.NotFound, "There is no such repository.")
 	}
 	return s.repository, nil
+}
+
+func (s *fakeStore) RepositoryBySlug(_ context.Context, slug string, _ int64) (ci.Repository, error) {
+	r, known := s.others[slug]
+	if !known {
+		return ci.Repository{}, fault.New(fault.NotFound, "There is no such repository.")
+	}
+	return r, nil
 }
 
 func (s *fakeStore) RepositorySettings(context.Context, int64) (ci.RepositorySettings, error) {
@@ -143,11 +153,19 @@ func (s *fakeStore) CreateBuild(_ context.Context, b ci.NewBuild, _ int) (ci.Bui
 	return ci.Build{ID: 500 + b.RequestID, RepositoryID: b.RepositoryID, State: ci.Created}, nil
 }
 
+func (s *fakeStore) StopCron(_ context.Context, requestID int64, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.of(requestID).stopped = reason
+	return nil
+}
+
 // fakeGit is source control made of functions.
 type fakeGit struct {
 	ProbeFunc   func(ctx context.Context, url string) (ci.Remote, error)
 	ResolveFunc func(ctx context.Context, r ci.Repository, q ci.Request) (ci.Commit, error)
 	text        string
+	files       map[string]string // others than .travis.yml, as owner/name:path@sha
 	missing     bool
 	fileErr     error
 	noBranch    bool // the repository has no branch that a pull request could be from
@@ -173,7 +191,11 @@ func (g *fakeGit) ResolvePull(_ context.Context, _ ci.Repository, p ci.PullReque
 	return ci.Commit{SHA: "merged", Ref: p.BuildRef, Message: "Faster wheels"}, p, g.pullErr
 }
 
-func (g *fakeGit) File(context.Context, ci.Repository, string, string, int) ([]byte, bool, error) {
+func (g *fakeGit) File(_ context.Context, r ci.Repository, sha, path string, _ int) ([]byte, bool, error) {
+	if g.files != nil && path != ".travis.yml" {
+		text, found := g.files[r.Slug+":"+path+"@"+sha]
+		return []byte(text), found, nil
+	}
 	return []byte(g.text), !g.missing && g.fileErr == nil, g.fileErr
 }
 

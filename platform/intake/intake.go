@@ -23,6 +23,7 @@ import (
 type Store interface {
 	AddRepository(ctx context.Context, r ci.NewRepository) (ci.Repository, error)
 	Repository(ctx context.Context, id, forUser int64) (ci.Repository, error)
+	RepositoryBySlug(ctx context.Context, slug string, forUser int64) (ci.Repository, error)
 	RepositorySettings(ctx context.Context, repoID int64) (ci.RepositorySettings, error)
 	CreateRequest(ctx context.Context, r ci.NewRequest) (ci.Request, bool, error)
 	ClaimRequest(ctx context.Context, owner string, lease time.Duration) (ci.Request, bool, error)
@@ -31,6 +32,7 @@ type Store interface {
 	PostponeRequest(ctx context.Context, id int64, tries int, after time.Duration, reason string) error
 	RejectRequest(ctx context.Context, id int64, tries int, reason string, messages []ci.ConfigMessage) error
 	CreateBuild(ctx context.Context, b ci.NewBuild, requestTries int) (ci.Build, error)
+	StopCron(ctx context.Context, requestID int64, reason string) error
 }
 
 // Git is what intake needs of source control.

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,7 +28,7 @@ type expanded struct {
 
 // expand runs the build language over the file and what the request lays over it. The error is a [fault.Error] that will
 // not get better; messages come with it where there are any.
-func (in *Intake) expand(repo ci.Repository, q ci.Request, c ci.Commit, text []byte) (expanded, error) {
+func (in *Intake) expand(ctx context.Context, repo ci.Repository, q ci.Request, c ci.Commit, text []byte) (expanded, error) {
 	var over []travisyml.Fragment
 	if q.Config != "" {
 		d, _, err := travisyml.Parse(requestSource, []byte(q.Config), in.config.Limits)
@@ -36,9 +37,10 @@ func (in *Intake) expand(repo ci.Repository, q ci.Request, c ci.Commit, text []b
 		}
 		over = []travisyml.Fragment{{Document: d, Mode: q.MergeMode}}
 	}
-	config, plan, err := travisyml.Load(configFile, text, over, seen(repo, q, c), in.config.Limits)
+	whole := travisyml.Input{Source: configFile, Text: text, Overrides: over, Imports: &library{in: in, repo: repo, sha: c.SHA, others: map[string]ci.Repository{}}}
+	config, plan, err := travisyml.Load(ctx, whole, seen(repo, q, c), in.config.Limits)
 	if err != nil {
-		return expanded{plan: plan}, permanent(err)
+		return expanded{plan: plan}, unusable(err)
 	}
 	if plan.Skip != "" {
 		return expanded{plan: plan}, fault.New(fault.Invalid, "%s", plan.Skip)
@@ -72,6 +74,14 @@ func branchOf(q ci.Request) string {
 	return q.Branch
 }
 
+// unusable says why a configuration makes no build. A file of another repository that cannot be had now is tried again.
+func unusable(err error) error {
+	if imported, ok := errors.AsType[*travisyml.ImportError](err); ok && imported.Unwrap() != nil && temporary(imported.Unwrap()) {
+		return fault.Wrap(fault.Unavailable, err, "%s", describe(err))
+	}
+	return permanent(err)
+}
+
 func permanent(err error) error { return fault.Wrap(fault.Invalid, err, "%s", describe(err)) }
 
 // describe says, for people, what is wrong with a configuration and where.
@@ -80,6 +90,20 @@ func describe(err error) string {
 		return strings.TrimRight(s.Error()+"\n"+s.Snippet, "\n")
 	}
 	return err.Error()
+}
+
+// files are what a configuration was made of beside .travis.yml.
+func files(q ci.Request, list []travisyml.File) []ci.ConfigFile {
+	var out []ci.ConfigFile
+	if q.Config != "" {
+		out = append(out, ci.ConfigFile{Source: requestSource, Mode: q.MergeMode, Text: q.Config})
+	}
+	for _, f := range list {
+		if f.Source != configFile {
+			out = append(out, ci.ConfigFile{Source: f.Source, Mode: f.Mode, Text: string(f.Text)})
+		}
+	}
+	return out
 }
 
 // messages translates what the language says.
@@ -104,7 +128,7 @@ func messages(list []travisyml.Message) []ci.ConfigMessage {
 func (in *Intake) build(q ci.Request, c ci.Commit, text []byte, e expanded) ci.NewBuild {
 	b := ci.NewBuild{
 		RequestID: q.ID, RepositoryID: q.RepositoryID, Event: q.Event, Branch: branchOf(q), Tag: q.Tag, Commit: c,
-		Trusted: q.Trusted(), Sender: q.Hook.Sender, PullRequest: q.PullRequest, FastFinish: e.plan.FastFinish, Config: e.config, ConfigText: string(text), Messages: messages(e.plan.Messages), CreatedBy: q.CreatedBy,
+		Trusted: q.Trusted(), Sender: q.Hook.Sender, PullRequest: q.PullRequest, FastFinish: e.plan.FastFinish, Config: e.config, ConfigText: string(text), ConfigFiles: files(q, e.plan.Files), Messages: messages(e.plan.Messages), CreatedBy: q.CreatedBy,
 	}
 	for _, s := range e.plan.Stages {
 		b.Stages = append(b.Stages, s.Name)

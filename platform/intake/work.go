@@ -87,7 +87,7 @@ func (in *Intake) turn(ctx context.Context, q ci.Request) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	e, err := in.expand(repo, q, commit, text)
+	e, err := in.expand(ctx, repo, q, commit, text)
 	if err != nil {
 		return outcome{messages: messages(e.plan.Messages)}, err
 	}
@@ -111,11 +111,7 @@ func (in *Intake) read(ctx context.Context, repo ci.Repository, q *ci.Request) (
 	if q.Config != "" && q.MergeMode == "replace" {
 		return commit, nil, nil
 	}
-	most := in.config.Limits.Bytes
-	if most <= 0 {
-		most = maxConfig
-	}
-	text, found, err := in.git.File(ctx, repo, commit.SHA, configFile, most)
+	text, found, err := in.git.File(ctx, repo, commit.SHA, configFile, in.mostConfig())
 	if err == nil && !found && q.Config == "" {
 		err = fault.New(fault.NotFound, "There is no .travis.yml at this commit.").Named("no_config")
 	}
@@ -141,6 +137,12 @@ func (in *Intake) giveUp(ctx context.Context, q ci.Request, cause error, said []
 	log.InfoContext(ctx, "a request is rejected")
 	if err := in.store.RejectRequest(ctx, q.ID, q.Tries, reason, said); err != nil {
 		return err
+	}
+	if f, ok := errors.AsType[*fault.Error](cause); ok && f.Kind == "git_ref_missing" && q.Event == ci.EventCron {
+		// Without its branch it would fail each time; a crash before this line costs one more failure.
+		if err := in.store.StopCron(ctx, q.ID, reason); err != nil {
+			return err
+		}
 	}
 	in.announceRequest(ctx, q.RepositoryID, q.ID, ci.RequestFinished)
 	return nil

@@ -74,10 +74,13 @@ func findBuild(ctx context.Context, c conn, where string, args ...any) (ci.Build
 		return ci.Build{}, err
 	}
 	b := builds[0]
-	var messages []byte
-	err = c.row(ctx, "SELECT messages, config, config_text FROM build_configs WHERE build_id = $1", b.ID).
-		Scan(&messages, intoConfig(&b.Config), &b.ConfigText)
+	var messages, files []byte
+	err = c.row(ctx, "SELECT messages, config, config_text, files FROM build_configs WHERE build_id = $1", b.ID).
+		Scan(&messages, intoConfig(&b.Config), &b.ConfigText, &files)
 	if err != nil {
+		return b, err
+	}
+	if b.ConfigFiles, err = decodeFiles(files); err != nil {
 		return b, err
 	}
 	b.Messages, err = decodeMessages(messages)

@@ -105,8 +105,12 @@ func insertConfig(ctx context.Context, c conn, build int64, n ci.NewBuild) error
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, "INSERT INTO build_configs (build_id, messages, config, config_text) VALUES ($1, $2, $3, $4)",
-		build, messages, object(n.Config), text(n.ConfigText))
+	files, err := encodeFiles(n.ConfigFiles)
+	if err != nil {
+		return err
+	}
+	_, err = c.exec(ctx, "INSERT INTO build_configs (build_id, messages, config, config_text, files) VALUES ($1, $2, $3, $4, $5)",
+		build, messages, object(n.Config), text(n.ConfigText), files)
 	return err
 }
 

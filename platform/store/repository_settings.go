@@ -16,8 +16,8 @@ func (s *Store) RepositorySettings(ctx context.Context, repoID int64) (v ci.Repo
 }
 
 func findSettings(ctx context.Context, c conn, repoID int64) (v ci.RepositorySettings, err error) {
-	err = c.row(ctx, `SELECT build_pushes, build_pull_requests, most_jobs, cancel_pushes, cancel_pull_requests FROM repositories WHERE id = $1`, repoID).
-		Scan(&v.BuildPushes, &v.BuildPullRequests, &v.MaxJobs, &v.CancelPushes, &v.CancelPullRequests)
+	err = c.row(ctx, `SELECT build_pushes, build_pull_requests, most_jobs, cancel_pushes, cancel_pull_requests, allow_imports FROM repositories WHERE id = $1`, repoID).
+		Scan(&v.BuildPushes, &v.BuildPullRequests, &v.MaxJobs, &v.CancelPushes, &v.CancelPullRequests, &v.AllowImports)
 	return v, found(err, errNoRepository)
 }
 
@@ -37,8 +37,8 @@ func (s *Store) ChangeRepositorySettings(ctx context.Context, repoID int64, chan
 			}
 		}
 		_, err = c.exec(ctx, `UPDATE repositories SET build_pushes = $2, build_pull_requests = $3, most_jobs = $4, cancel_pushes = $5,
-			cancel_pull_requests = $6, updated_at = $7 WHERE id = $1`,
-			repoID, v.BuildPushes, v.BuildPullRequests, v.MaxJobs, v.CancelPushes, v.CancelPullRequests, at(s.Now()))
+			cancel_pull_requests = $6, allow_imports = $7, updated_at = $8 WHERE id = $1`,
+			repoID, v.BuildPushes, v.BuildPullRequests, v.MaxJobs, v.CancelPushes, v.CancelPullRequests, v.AllowImports, at(s.Now()))
 		return err
 	})
 	return v, err

@@ -90,6 +90,28 @@ func encodeMessages(list []ci.ConfigMessage) (string, error) {
 	return text(string(b)), nil
 }
 
+func encodeFiles(list []ci.ConfigFile) (string, error) {
+	if len(list) == 0 {
+		return "[]", nil
+	}
+	b, err := json.Marshal(list)
+	if err != nil {
+		return "", fmt.Errorf("encode the files of a configuration: %w", err)
+	}
+	return text(string(b)), nil
+}
+
+func decodeFiles(b []byte) ([]ci.ConfigFile, error) {
+	var list []ci.ConfigFile
+	if err := json.Unmarshal(b, &list); err != nil {
+		return nil, fmt.Errorf("read the files of a configuration: %w", err)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return list, nil
+}
+
 func decodeMessages(b []byte) ([]ci.ConfigMessage, error) {
 	var list []ci.ConfigMessage
 	if err := json.Unmarshal(b, &list); err != nil {

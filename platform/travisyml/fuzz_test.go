@@ -1,6 +1,7 @@
 package travisyml
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ func FuzzLoad(f *testing.F) {
 		"os: [linux, osx]\nosx_image: [a, b]\nstages: [Test, {name: x, if: env(A) = 1}]",
 		"deploy: {provider: s3, on: {tags: true}}\ncache: [pip, x, {directories: [y]}]", "notifications: {email: false, irc: x}",
 		"branches: {only: ['/(/', master]}", "script:\n\t- a", "a: *nope", "? [x]\n: y", "\xff\xfe", "matrix: {}\njobs: []",
-		"addons: {apt: {packages: [[a], b]}, sauce_connect: true}\nservices: 'docker, redis'\nbefore-script: x\n scirpt: y",
+		"import: [a.yml, {source: x/y:b.yml@c, mode: merge, if: type = push}, a.yml]\nscript: a", "addons: {apt: {packages: [[a], b]}, sauce_connect: true}\nservices: 'docker, redis'\nbefore-script: x\n scirpt: y",
 	} {
 		f.Add([]byte(seed), "push", "master", "message")
 	}
@@ -21,7 +22,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, kind, branch, message string) {
 		r := Request{Type: kind, Branch: branch, CommitMessage: message, Env: map[string]string{branch: message}}
 		start := time.Now()
-		c, plan, err := Load("f", text, nil, r, limits)
+		c, plan, err := Load(t.Context(), Input{Source: "f", Text: text, Imports: everything(text)}, r, limits)
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("took %s", took)
 		}
@@ -46,3 +47,8 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// everything gives the same text for every import.
+type everything []byte
+
+func (e everything) Import(context.Context, Place, Place) ([]byte, error) { return e, nil }

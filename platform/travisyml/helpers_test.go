@@ -24,7 +24,7 @@ func configOf(tb testing.TB, text string) (*Config, []Message) {
 // planOf expands a text that has to expand.
 func planOf(tb testing.TB, text string, r Request) Plan {
 	tb.Helper()
-	_, plan, err := Load(".travis.yml", []byte(text), nil, r, Limits{})
+	_, plan, err := Load(tb.Context(), Input{Source: ".travis.yml", Text: []byte(text)}, r, Limits{})
 	if err != nil {
 		tb.Fatalf("load: %v", err)
 	}

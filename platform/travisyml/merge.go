@@ -22,26 +22,20 @@ const (
 	modePrepend = "deep_merge_prepend"
 )
 
-// Merge lays overrides over a base. Each override is more important than the
-// base and than the overrides before it; one without a document changes
-// nothing. The trees are merged as written, before any key is understood.
-func Merge(base *Document, overrides ...Fragment) (*Document, error) {
-	root := base.root
-	for _, o := range overrides {
-		if o.Document == nil {
-			continue
-		}
-		mode := strings.ReplaceAll(o.Mode, "-", "_")
-		switch mode {
-		case "":
-			mode = modeAppend
-		case modeReplace, modeShallow, modeDeep, modeAppend, modePrepend:
-		default:
-			return nil, fmt.Errorf("merge mode %q is not known; use replace, merge, deep_merge, deep_merge_append or deep_merge_prepend", o.Mode)
-		}
-		root = mergeNodes(o.Document.root, root, mode)
+// modeOf reads a merge mode; empty is the default.
+func modeOf(written string) (mode string, ok bool) {
+	switch mode = strings.ReplaceAll(written, "-", "_"); mode {
+	case "":
+		return modeAppend, true
+	case modeReplace, modeShallow, modeDeep, modeAppend, modePrepend:
+		return mode, true
+	default:
+		return "", false
 	}
-	return &Document{root: root}, nil
+}
+
+func unknownMode(mode string) error {
+	return fmt.Errorf("merge mode %q is not known; use replace, merge, deep_merge, deep_merge_append or deep_merge_prepend", mode)
 }
 
 // mergeNodes merges the more important side over the less important one. A

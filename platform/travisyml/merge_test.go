@@ -19,15 +19,12 @@ func TestMerge(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			below, _, err := Parse(".travis.yml", []byte(base), Limits{})
-			if err != nil {
-				t.Fatal(err)
-			}
 			above, _, err := Parse("request", []byte(tt.override), Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := Merge(below, Fragment{Document: above, Mode: tt.mode})
+			in := Input{Source: ".travis.yml", Text: []byte(base), Overrides: []Fragment{{Document: above, Mode: tt.mode}}}
+			got, _, _, err := Gather(t.Context(), in, pushToMaster(), Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,7 +41,8 @@ func TestMergeUnknownMode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Merge(d, Fragment{Document: d, Mode: "blend"}); err == nil {
+	in := Input{Source: "f", Overrides: []Fragment{{Document: d, Mode: "blend"}}}
+	if _, _, _, err := Gather(t.Context(), in, pushToMaster(), Limits{}); err == nil {
 		t.Error("an unknown merge mode is taken")
 	}
 }
@@ -55,7 +53,8 @@ func TestLoadWithOverride(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, plan, err := Load(".travis.yml", []byte("script: a"), []Fragment{{Document: over, Mode: "merge"}}, pushToMaster(), Limits{})
+	in := Input{Source: ".travis.yml", Text: []byte("script: a"), Overrides: []Fragment{{Document: over, Mode: "merge"}}}
+	_, plan, err := Load(t.Context(), in, pushToMaster(), Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func TestBombs(t *testing.T) {
 			r := pushToMaster()
 			r.CommitMessage = strings.Repeat("a", 60) + "!"
 			start := time.Now()
-			_, plan, err := Load("f.yml", []byte(tt.text), nil, r, Limits{})
+			_, plan, err := Load(t.Context(), Input{Source: "f.yml", Text: []byte(tt.text)}, r, Limits{})
 			got := plan.Skip
 			if err != nil {
 				got = err.Error()
@@ -182,10 +182,10 @@ func TestBombs(t *testing.T) {
 func TestJobLimit(t *testing.T) {
 	t.Parallel()
 	text := []byte("language: ruby\nrvm: [1, 2, 3, 4]")
-	if _, plan, err := Load("f", text, nil, pushToMaster(), Limits{Jobs: 4}); err != nil || len(plan.Jobs) != 4 {
+	if _, plan, err := Load(t.Context(), Input{Source: "f", Text: text}, pushToMaster(), Limits{Jobs: 4}); err != nil || len(plan.Jobs) != 4 {
 		t.Errorf("4 jobs of 4: %d jobs, %v", len(plan.Jobs), err)
 	}
-	_, _, err := Load("f", text, nil, pushToMaster(), Limits{Jobs: 3})
+	_, _, err := Load(t.Context(), Input{Source: "f", Text: text}, pushToMaster(), Limits{Jobs: 3})
 	var limit *LimitError
 	if !errors.As(err, &limit) || limit.Limit != 3 || !strings.Contains(limit.Text, "expands to 4 jobs, and a build can have at most 3") {
 		t.Errorf("4 jobs of 3: %v", err)

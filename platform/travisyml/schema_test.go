@@ -71,7 +71,7 @@ func BenchmarkLoad(b *testing.B) {
 	r := pushToMaster()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := Load("f", text, nil, r, Limits{}); err != nil {
+		if _, _, err := Load(b.Context(), Input{Source: "f", Text: text}, r, Limits{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -186,7 +186,7 @@ func TestTrapMessages(t *testing.T) {
 		{"readable secret", "notifications: {slack: 'a:b'}", "alert notifications.slack.rooms secure"},
 		{"broken variable", "env: 'A = 1'", "error env.jobs invalid_env_var"},
 		{"no provider", "deploy: {app: x}", "error deploy required"},
-		{"not supported yet", "import: a.yml", "warn root not_supported"},
+		{"not supported yet", "cache: pip", "warn root not_supported"},
 		{"version", "version: two", "error version invalid_format"},
 		{"template", "notifications: {irc: {channels: a, template: '%{foo}'}}", "warn notifications.irc.template unknown_var"},
 		{"same name twice", "jobs: {include: [{name: a, script: a}, {name: a, script: b}]}", "info jobs.include duplicate"},

@@ -1,8 +1,8 @@
 package travisyml
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
 )
 
 // Request is what conditions and filters see of the request for a build.
@@ -46,28 +46,22 @@ type Plan struct {
 	Stages     []Stage
 	FastFinish bool
 	Messages   []Message
+	// Files are what the configuration was made of, in the order in which they were read.
+	Files []File
 	// Skip says in a sentence why there is no build; "" when there is one.
 	Skip string
 }
 
-// Load reads a file and the overrides laid over it, and expands the result
-// for a request. The plan's messages hold those of every step.
-func Load(source string, text []byte, overrides []Fragment, r Request, l Limits) (*Config, Plan, error) {
-	d, msgs, err := Parse(source, text, l)
+// Load reads a configuration with all that it imports and lays over it, and expands the result for a request. The plan's
+// messages hold those of every step; they come with an error, too.
+func Load(ctx context.Context, in Input, r Request, l Limits) (*Config, Plan, error) {
+	d, files, msgs, err := Gather(ctx, in, r, l)
 	if err != nil {
-		return nil, Plan{}, err
-	}
-	if len(overrides) > 0 {
-		if d, err = Merge(d, overrides...); err != nil {
-			return nil, Plan{}, fmt.Errorf("merge the configuration of the request: %w", err)
-		}
+		return nil, Plan{Files: files, Messages: msgs}, err
 	}
 	c, more := Normalise(d)
 	msgs = append(msgs, more...)
 	plan, err := Expand(c, r, l)
-	if err != nil {
-		return c, Plan{Messages: msgs}, err
-	}
-	plan.Messages = append(msgs, plan.Messages...)
-	return c, plan, nil
+	plan.Files, plan.Messages = files, append(msgs, plan.Messages...)
+	return c, plan, err
 }

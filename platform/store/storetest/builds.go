@@ -40,10 +40,11 @@ func testBuildStored(t *testing.T, n *node) {
 			{Index: 2, StageNumber: 2, StageName: "deploy", AllowFailure: true, Config: ci.Config(`{}`)},
 		},
 		Messages: []ci.ConfigMessage{{Level: "warn", Code: "x", Text: "Hm"}}, Config: ci.Config(`{"b":1,"a":2}`), ConfigText: "b: 1\na: 2\n",
+		ConfigFiles: []ci.ConfigFile{{Source: "acme/ci:go.yml@v1", Mode: "merge", Text: "c: 3\n"}},
 	}
 	b, err := n.CreateBuild(n.ctx(), ci.NewBuild{
 		RequestID: q.ID, RepositoryID: r.ID, Event: ci.EventPush, Branch: "main", Commit: want.Commit, FastFinish: true, CreatedBy: u.ID,
-		Config: want.Config, ConfigText: want.ConfigText, Messages: want.Messages, Stages: []string{"test", "deploy"},
+		Config: want.Config, ConfigText: want.ConfigText, ConfigFiles: want.ConfigFiles, Messages: want.Messages, Stages: []string{"test", "deploy"},
 		Jobs: []ci.NewJob{{Name: "unit", Stage: 0, Queue: queue, Config: want.Jobs[0].Config}, {Stage: 1, Queue: queue, AllowFailure: true}},
 	}, q.Tries)
 	n.ok(err)

@@ -39,6 +39,7 @@ func Sample(now time.Time) *Demo {
 		{ID: "var-1", RepositoryID: turbine.ID, Name: "GOPROXY", Value: "https://proxy.mill.example", Public: true, UpdatedAt: now.Add(-50 * 24 * time.Hour)},
 		{ID: "var-2", RepositoryID: turbine.ID, Name: "REGISTRY_TOKEN", Branch: "main", UpdatedAt: now.Add(-3 * time.Hour)},
 	}
+	d.sampleCrons(turbine)
 	d.sampleLogs()
 	return d
 }
@@ -100,7 +101,8 @@ func (d *Demo) bigBuild(r *repo, number int64, st ci.State, branch, sha, title s
 	b := &ci.Build{ID: r.ID*100000 + number, RepositoryID: r.ID, Slug: r.Slug, Number: number, State: st, Event: ci.EventPush, Branch: branch, CreatedByLogin: "lena", CreatedAt: d.now.Add(-ago - 12*time.Second),
 		Commit:    ci.Commit{SHA: sha + "93bd1f00e1c2d3", Message: title + "\n\nLonger words.", CompareURL: "https://git.mill.example/compare/" + sha, AuthorName: "Lena Ortiz"},
 		JobCounts: map[ci.State]int{}, ConfigText: sampleConfig,
-		Messages: []ci.ConfigMessage{{Level: "warn", Key: "cahce", Text: "“cahce” is not a key we know, so it was ignored. Did you mean “cache”?", Line: 14}}}
+		Messages: []ci.ConfigMessage{{Level: "warn", Key: "cahce", Text: "“cahce” is not a key we know, so it was ignored. Did you mean “cache”?", Source: ".travis.yml", Line: 14}}}
+	b.ConfigFiles = []ci.ConfigFile{{Source: "acme/ci:go/lint.yml@v2", Mode: "deep_merge_append", Text: sampleImport}}
 	begin := d.now.Add(-ago)
 	if st != ci.Created {
 		b.StartedAt = begin
@@ -173,7 +175,14 @@ func jobsOf(b *ci.Build, stage int) []ci.Job {
 	return found
 }
 
-const sampleConfig = `language: go
+const sampleImport = `stages: [lint]
+jobs:
+  include:
+    - {stage: lint, name: golangci-lint, script: golangci-lint run}
+`
+
+const sampleConfig = `import: acme/ci:go/lint.yml@v2
+language: go
 go: ["1.26", "1.25", "1.24", tip]
 
 env:
