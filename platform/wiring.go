@@ -49,7 +49,8 @@ func choose(ctx context.Context, s settings.Settings, log *slog.Logger) (seams, 
 
 // OpenStore opens the database of a node, also for commands that run beside it.
 func OpenStore(ctx context.Context, s settings.Settings, log *slog.Logger) (*store.Store, error) {
-	config := store.Config{PostgresURL: string(s.PostgresURL), Path: s.Path("headrace.db"), Lease: s.Lease, ForeignLimit: foreignLimit(s), MaxTries: s.Attempts, Log: log}
+	config := store.Config{PostgresURL: string(s.PostgresURL), Path: s.Path("headrace.db"), Lease: s.Lease, ForeignLimit: foreignLimit(s), MaxTries: s.Attempts,
+		Concurrency: s.Concurrency, OwnerConcurrency: s.OwnerConcurrency, Log: log}
 	var err error
 	if config.TLS, err = tlsOf(s.PostgresTLS); err != nil {
 		return nil, fmt.Errorf("postgres_tls: %w", err)

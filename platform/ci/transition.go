@@ -61,6 +61,8 @@ var (
 	ErrOwned = fault.New(fault.Conflict, "Another worker owns this attempt of the job.")
 	// ErrNotQueued: the job is not waiting for a worker.
 	ErrNotQueued = fault.New(fault.Conflict, "This job is not waiting for a worker.")
+	// ErrPaused: the job's queue hands out nothing.
+	ErrPaused = fault.New(fault.Conflict, "The queue of this job is paused; it is handed out again when that is over.")
 	// ErrNotCancelable: the job has ended.
 	ErrNotCancelable = fault.New(fault.Conflict, "This job has ended already; it cannot be canceled.").Named("job_not_cancelable")
 	// ErrBeatStored: the heartbeat, or a later one of the same worker, is stored already; there is nothing to say to the worker.

@@ -141,4 +141,12 @@ type QueueStatus struct {
 	Queue                     string
 	Created, Queued, Running  int
 	Workers, Slots, FreeSlots int
+	// Draining counts the workers that finish what they have and take no more; they are not among Workers.
+	Draining int
+	// MaxJobs is how many of its jobs may be queued or with a worker at a time; 0: no limit.
+	MaxJobs int
+	// Paused: it hands out nothing. PausedBy is who said so, as far as that is known.
+	Paused   bool
+	PausedBy string
+	PausedAt time.Time
 }

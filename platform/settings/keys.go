@@ -57,6 +57,8 @@ func Keys() []Key {
 		{Name: "trusted_proxies", Help: "addresses or networks whose X-Forwarded-* count, commas between", set: proxies},
 		{Name: "limits.attempts", Help: "how often a job is begun when its worker is lost", set: number(func(s *Settings) *int { return &s.Attempts })},
 		{Name: "limits.jobs", Help: "how many jobs a build may have", set: number(func(s *Settings) *int { return &s.Jobs })},
+		{Name: "limits.concurrency", Help: "how many jobs may run at a time, on all nodes (0: no limit); the same on every node", set: number(func(s *Settings) *int { return &s.Concurrency })},
+		{Name: "limits.owner_concurrency", Help: "how many jobs of each owner may run at a time (0: no limit); the same on every node", set: number(func(s *Settings) *int { return &s.OwnerConcurrency })},
 		{Name: "limits.job_timeout", Help: "how long a job may run (50m)", set: duration(func(s *Settings) *time.Duration { return &s.JobTimeout })},
 		{Name: "limits.log_silence", Help: "how long a job's log may be silent (10m)", set: duration(func(s *Settings) *time.Duration { return &s.LogSilence })},
 		{Name: "limits.log_bytes", Help: "how many bytes a job's log may have", set: func(s *Settings, v string) (err error) { s.LogBytes, err = strconv.ParseInt(v, 10, 64); return err }},

@@ -59,6 +59,8 @@ type Settings struct {
 	TrustedProxies []netip.Prefix
 	// Attempts bounds how often a job is begun; Jobs how many a build may have.
 	Attempts, Jobs int
+	// Concurrency and OwnerConcurrency bound how many jobs run at a time, in all and of each owner. 0: no limit.
+	Concurrency, OwnerConcurrency int
 	// JobTimeout and LogSilence end a job that runs, or is silent, for too long; LogBytes one that writes too much.
 	JobTimeout, LogSilence time.Duration
 	LogBytes               int64
@@ -129,6 +131,11 @@ func (s Settings) check() error {
 	} {
 		if n <= 0 {
 			return fault.Field(key, "%s must be more than 0.", key)
+		}
+	}
+	for key, n := range map[string]int{"limits.concurrency": s.Concurrency, "limits.owner_concurrency": s.OwnerConcurrency} {
+		if n < 0 {
+			return fault.Field(key, "%s must not be less than 0, which is no limit.", key)
 		}
 	}
 	return nil

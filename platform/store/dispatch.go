@@ -11,13 +11,11 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 )
 
-// room is how many jobs more the broker's queue may hold: what its workers can take at once, and one each to come.
-func room(q ci.QueueStatus) int { return q.FreeSlots + q.Workers - q.Queued }
-
 // QueueJobs hands jobs out to the broker's queues, at most so many: each becomes queued and gets a row in the outbox, with
-// the body that encode makes, in one transaction. It takes jobs whose stage is open, no more per queue than its workers
-// can take soon: by priority, then in turn between the repositories, the one with the fewest jobs under way first, then
-// the oldest. more says that there was room for more than max. A job that cannot be encoded is canceled.
+// the body that encode makes, in one transaction. It takes jobs whose stage is open and whose queue is not paused, no more
+// per queue than its workers can take soon and never more than the limits allow: by priority, then in turn between the
+// owners, the one with the fewest jobs under way on the queue first, then so between the repositories, then the oldest. more
+// says that there was room for more than max. A job that cannot be encoded is canceled.
 func (s *Store) QueueJobs(ctx context.Context, most int, encode func(ci.QueuedJob) ([]byte, error)) (queued []ci.Job, more bool, err error) {
 	waiting := false
 	err = s.read(ctx, "look for jobs to queue", func(ctx context.Context, c conn) error {
@@ -36,27 +34,6 @@ func (s *Store) QueueJobs(ctx context.Context, most int, encode func(ci.QueuedJo
 		return err
 	})
 	return queued, more, err
-}
-
-// pick holds the queues, so that no other node hands out their jobs, and chooses.
-func (s *Store) pick(ctx context.Context, c conn, most int) ([]candidate, error) {
-	names, err := list(ctx, c, scanText, "SELECT name FROM queues ORDER BY name {{lock}}")
-	if err != nil {
-		return nil, err
-	}
-	queues, err := s.countQueues(ctx, c, names)
-	if err != nil {
-		return nil, err
-	}
-	var picked []candidate
-	for _, q := range queues {
-		next, err := pickFrom(ctx, c, q.Queue, min(room(q), most-len(picked)))
-		if err != nil {
-			return nil, err
-		}
-		picked = append(picked, next...)
-	}
-	return picked, nil
 }
 
 // queue moves the picked jobs, build by build in the order of their ids.

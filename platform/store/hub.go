@@ -11,20 +11,25 @@ import (
 )
 
 // ClaimAttempt gives an attempt to the run that asks for it. The same question gets the same answer as often as it is
-// asked. ci.ErrStale (also where the job is gone), ci.ErrOwned and ci.ErrNotQueued refuse. The job comes with its configuration.
+// asked. ci.ErrStale (also where the job is gone), ci.ErrOwned, ci.ErrNotQueued and ci.ErrPaused refuse. The job comes with its configuration.
 // Where an unclaimed run holds the attempt, the claim shows that the broker took the delivery from it: the job goes on with
 // its next attempt, moved says so, and the claim is refused as stale.
 func (s *Store) ClaimAttempt(ctx context.Context, claim ci.Claim) (granted ci.Claimed, moved ci.Moved, err error) {
 	if claim.Run == "" {
 		return granted, moved, fault.New(fault.Invalid, "A claim needs the id of a run.")
 	}
-	taken := false // from an unclaimed run
+	taken := false  // from an unclaimed run
+	paused := false // the job's queue
 	err = s.write(ctx, fmt.Sprintf("claim job %d", claim.JobID), func(ctx context.Context, c conn) error {
 		h, i, err := s.holdJob(ctx, c, claim.JobID)
 		if err != nil {
 			return gone(err)
 		}
 		if taken, err = h.takeBack(ctx, i, claim, s.config.MaxTries); err != nil || taken {
+			moved = h.moved(i, true)
+			return err
+		}
+		if paused, err = h.keepPaused(ctx, i, claim); err != nil || paused {
 			moved = h.moved(i, true)
 			return err
 		}
@@ -43,10 +48,29 @@ func (s *Store) ClaimAttempt(ctx context.Context, claim ci.Claim) (granted ci.Cl
 		moved.Job.Config = granted.Job.Config
 		return err
 	})
-	if taken && err == nil {
+	switch {
+	case err == nil && taken:
 		err = ci.ErrStale
+	case err == nil && paused:
+		err = ci.ErrPaused
 	}
 	return granted, moved, err
+}
+
+// keepPaused takes a job of a paused queue back that a worker asks for; its attempt begins when the queue is resumed.
+func (h *held) keepPaused(ctx context.Context, i int, claim ci.Claim) (paused bool, err error) {
+	j := h.jobs[i]
+	if j.State != ci.Queued || j.Attempt != claim.Attempt {
+		return false, nil
+	}
+	err = h.c.row(ctx, "SELECT EXISTS (SELECT 1 FROM queues WHERE name = $1 AND paused)", j.Queue).Scan(&paused)
+	if err != nil || !paused {
+		return false, err
+	}
+	if _, err := h.apply(i, ci.JobEvent{Kind: ci.JobUnqueue}); err != nil {
+		return false, err
+	}
+	return true, h.save(ctx)
 }
 
 // takeBack takes the job from an unclaimed run whose delivery the broker has given to the worker that claims now.

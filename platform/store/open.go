@@ -41,6 +41,9 @@ type Config struct {
 	ForeignLimit time.Duration
 	// MaxTries bounds the attempts of a job that the broker takes from workers which do not claim. Default [ci.MaxTries].
 	MaxTries int
+	// Concurrency bounds how many jobs may be queued or with a worker at a time, OwnerConcurrency how many of one owner. 0: no
+	// limit. Nodes of one database are given the same.
+	Concurrency, OwnerConcurrency int
 	// Keys seal what is secret. Nil: the store keeps no secrets, and opens none.
 	Keys *seal.Keys
 	// Settle is how long after a gap in hearing the time heard does not count. Default 30 s, negative: none.

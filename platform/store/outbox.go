@@ -115,11 +115,11 @@ func (s *Store) Requeue(ctx context.Context, idle time.Duration) (n int, err err
 
 // freeQueues are the queues with a worker that could take a job at once.
 func (s *Store) freeQueues(ctx context.Context, c conn) ([]string, error) {
-	names, err := list(ctx, c, scanText, "SELECT name FROM queues ORDER BY name")
+	queues, err := list(ctx, c, scanQueue, selectQueues)
 	if err != nil {
 		return nil, err
 	}
-	queues, err := s.countQueues(ctx, c, names)
+	err = s.countQueues(ctx, c, queues)
 	var free []string
 	for _, q := range queues {
 		if q.FreeSlots > 0 {

@@ -69,5 +69,24 @@ func (h *held) restart(ctx context.Context, indexes []int, by string) ([]ci.Move
 	if err := h.save(ctx); err != nil {
 		return nil, err
 	}
+	if err := h.usual(ctx, indexes); err != nil {
+		return nil, err
+	}
 	return h.movedAll(indexes), nil
+}
+
+// usual takes from the jobs that they were put first: that was for the time before.
+func (h *held) usual(ctx context.Context, indexes []int) error {
+	var some []int64
+	for _, i := range indexes {
+		if h.jobs[i].Priority != 0 {
+			h.jobs[i].Priority = 0
+			some = append(some, h.jobs[i].ID)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	_, err := h.c.exec(ctx, "UPDATE jobs SET priority = 0 WHERE id {{ints $1}}", ids(some))
+	return err
 }

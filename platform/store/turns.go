@@ -4,99 +4,84 @@ import (
 	"context"
 	"database/sql"
 	"math"
-	"slices"
 )
-
-// candidate is a job that may be queued.
-type candidate struct{ job, build int64 }
-
-// taker is a repository that waits for its turn.
-type taker struct {
-	repository int64
-	underWay   int   // jobs of it that are with the broker or a worker, and those picked
-	oldest     int64 // its job that is next
-}
 
 const waiting = "queue = $1 AND priority = $2 AND state = 'created' AND ready"
 
-// pickFrom chooses up to n jobs of a queue: by priority, then in turn between the repositories, the one with the fewest
-// jobs under way first, then the oldest. It looks at what it takes and at each repository, not at all that waits.
-func pickFrom(ctx context.Context, c conn, queue string, n int) ([]candidate, error) {
-	picked := map[int64]int{}
-	var all []candidate
-	below := int64(math.MaxInt32)
-	for len(all) < n {
-		var priority sql.NullInt64
-		err := c.row(ctx, "SELECT max(priority) FROM jobs WHERE queue = $1 AND priority < $2 AND state = 'created' AND ready", queue, below).Scan(&priority)
-		if err != nil || !priority.Valid {
-			return all, err
-		}
-		next, err := pickInTurn(ctx, c, queue, priority.Int64, n-len(all), picked)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, next...)
-		below = priority.Int64
-	}
-	return all, nil
-}
-
-// pickInTurn chooses up to n jobs of one priority. picked counts those of each repository.
-func pickInTurn(ctx context.Context, c conn, queue string, priority int64, n int, picked map[int64]int) ([]candidate, error) {
-	takers, err := list(ctx, c, func(row scanner) (t taker, err error) {
-		err = row.Scan(&t.repository, &t.oldest, &t.underWay)
-		return t, err
-	}, `WITH RECURSIVE w (repository_id) AS (SELECT min(repository_id) FROM jobs WHERE `+waiting+`
-			UNION ALL SELECT (SELECT min(repository_id) FROM jobs WHERE `+waiting+` AND repository_id > w.repository_id)
-				FROM w WHERE w.repository_id IS NOT NULL)
-		SELECT w.repository_id, (SELECT min(id) FROM jobs WHERE `+waiting+` AND repository_id = w.repository_id),
-			(SELECT count(*) FROM jobs WHERE queue = $1 AND `+underWay+` AND repository_id = w.repository_id)
-		FROM w WHERE w.repository_id IS NOT NULL`, queue, priority)
+// pick holds all queues, so that one node at a time hands out jobs: whatever it counts stays so until it commits, and no
+// limit is passed by any number of nodes. Who pauses a queue, or limits it, holds it too.
+func (s *Store) pick(ctx context.Context, c conn, most int) ([]candidate, error) {
+	queues, err := list(ctx, c, scanQueue, selectQueues+" {{lock}}")
 	if err != nil {
 		return nil, err
 	}
-	for i := range takers {
-		takers[i].underWay += picked[takers[i].repository]
+	if err := s.countQueues(ctx, c, queues); err != nil {
+		return nil, err
 	}
-	jobs := map[int64][]candidate{}
-	var all []candidate
-	for len(all) < n && len(takers) > 0 {
-		first := 0
-		for i := range takers {
-			if takers[i].before(takers[first]) {
-				first = i
-			}
-		}
-		t := &takers[first]
-		if jobs[t.repository] == nil {
-			if jobs[t.repository], err = oldestOf(ctx, c, queue, priority, t.repository, n-len(all)); err != nil {
-				return nil, err
-			}
-		}
-		own := jobs[t.repository]
-		all = append(all, own[0])
-		picked[t.repository]++
-		t.underWay++
-		if jobs[t.repository] = own[1:]; len(own) == 1 {
-			takers = slices.Delete(takers, first, first+1)
-			continue
-		}
-		t.oldest = own[1].job
+	p := picker{
+		limits: limits{all: s.config.Concurrency, owner: s.config.OwnerConcurrency},
+		level:  func(queue string, below int64) (int64, []*taker, error) { return level(ctx, c, queue, below) },
+		next:   func(t *taker, n int) ([]candidate, error) { return oldestOf(ctx, c, t, n) },
 	}
-	return all, nil
+	names := make([]string, len(queues))
+	for i, q := range queues {
+		names[i] = q.Queue
+		if room := roomOn(q); room > 0 {
+			p.lines = append(p.lines, &line{queue: q.Queue, room: room, below: math.MaxInt32})
+		}
+	}
+	if len(p.lines) == 0 {
+		return nil, nil
+	}
+	if p.tally, err = tallyOf(ctx, c, names); err != nil {
+		return nil, err
+	}
+	return p.pick(most)
 }
 
-// before reports whether it is t's turn before the other's.
-func (t taker) before(other taker) bool {
-	if t.underWay != other.underWay {
-		return t.underWay < other.underWay
+// tallyOf counts what is under way.
+func tallyOf(ctx context.Context, c conn, queues []string) (tally, error) {
+	t := newTally()
+	type count struct {
+		queue, owner string
+		repository   int64
+		n            int
 	}
-	return t.oldest < other.oldest
+	counts, err := list(ctx, c, func(row scanner) (v count, err error) {
+		err = row.Scan(&v.queue, &v.repository, &v.owner, &v.n)
+		return v, err
+	}, `SELECT u.queue, u.repository_id, r.owner_key, u.n FROM (SELECT queue, repository_id, count(*) AS n FROM jobs
+			WHERE queue {{texts $1}} AND `+underWay+` GROUP BY queue, repository_id) u
+		JOIN repositories r ON r.id = u.repository_id`, texts(queues))
+	for _, v := range counts {
+		t.add(v.queue, v.owner, v.repository, v.n)
+	}
+	return t, err
 }
 
-func oldestOf(ctx context.Context, c conn, queue string, priority, repository int64, n int) ([]candidate, error) {
+// level finds the repositories that wait on a queue with jobs of the highest priority below the given one.
+func level(ctx context.Context, c conn, queue string, below int64) (int64, []*taker, error) {
+	var priority sql.NullInt64
+	err := c.row(ctx, "SELECT max(priority) FROM jobs WHERE queue = $1 AND priority < $2 AND state = 'created' AND ready", queue, below).Scan(&priority)
+	if err != nil || !priority.Valid {
+		return below, nil, err
+	}
+	takers, err := list(ctx, c, func(row scanner) (*taker, error) {
+		t := &taker{queue: queue, priority: priority.Int64}
+		return t, row.Scan(&t.repository, &t.owner, &t.most, &t.oldest)
+	}, `WITH RECURSIVE w (repository_id) AS (SELECT min(repository_id) FROM jobs WHERE `+waiting+`
+			UNION ALL SELECT (SELECT min(repository_id) FROM jobs WHERE `+waiting+` AND repository_id > w.repository_id)
+				FROM w WHERE w.repository_id IS NOT NULL)
+		SELECT r.id, r.owner_key, r.most_jobs, (SELECT min(id) FROM jobs WHERE `+waiting+` AND repository_id = w.repository_id)
+		FROM w JOIN repositories r ON r.id = w.repository_id`, queue, priority.Int64)
+	return priority.Int64, takers, err
+}
+
+// oldestOf returns the next jobs of a taker.
+func oldestOf(ctx context.Context, c conn, t *taker, n int) ([]candidate, error) {
 	return list(ctx, c, func(row scanner) (v candidate, err error) {
 		err = row.Scan(&v.job, &v.build)
 		return v, err
-	}, "SELECT id, build_id FROM jobs WHERE "+waiting+" AND repository_id = $3 ORDER BY id LIMIT $4", queue, priority, repository, n)
+	}, "SELECT id, build_id FROM jobs WHERE "+waiting+" AND repository_id = $3 AND id >= $4 ORDER BY id LIMIT $5",
+		t.queue, t.priority, t.repository, t.oldest, n)
 }

@@ -241,7 +241,7 @@ func testQueues(t *testing.T, n *node) {
 	all, err := n.Queues(n.ctx())
 	n.ok(err)
 	want := []ci.QueueStatus{
-		{Queue: queue, Created: 3, Queued: 2, Running: 1, Workers: 1, Slots: 2, FreeSlots: 1},
+		{Queue: queue, Created: 3, Queued: 2, Running: 1, Workers: 1, Slots: 2, FreeSlots: 1, Draining: 1},
 		{Queue: "builds.mac", Workers: 1, Slots: 3, FreeSlots: 3},
 	}
 	if diff := cmp.Diff(want, all); diff != "" {

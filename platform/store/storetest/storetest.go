@@ -25,7 +25,7 @@ func Run(t *testing.T, create func(t *testing.T) Database) {
 	for name, group := range map[string]map[string]func(*testing.T, *node){
 		"users": userTests, "repositories": repositoryTests, "requests": requestTests, "builds": buildTests, "results": resultTests,
 		"dispatch": dispatchTests, "hub": hubTests, "hearing": hearingTests, "logs": logTests, "nodes": nodeTests, "life": lifeTests, "foreign": foreignTests,
-		"dead letters": deadLetterTests, "hooks": hookTests, "variables": envVarTests, "settings": settingsTests,
+		"dead letters": deadLetterTests, "hooks": hookTests, "variables": envVarTests, "settings": settingsTests, "limits": limitTests, "pause": pauseTests,
 	} {
 		for sentence, test := range group {
 			t.Run(name+"/"+strings.ReplaceAll(sentence, " ", "_"), func(t *testing.T) {
