@@ -84,6 +84,9 @@ type JobExtra struct {
 	Attempt int `json:"attempt"`
 	// Untrusted: the code is from a fork, anybody may have written it.
 	Untrusted bool `json:"untrusted,omitempty"`
+	// ScriptToken shows, where a worker that does not claim asks for the script, that it was given this message: the job's
+	// secrets are in the script of this attempt only.
+	ScriptToken string `json:"script_token,omitempty"`
 	// LogLimit bounds the bytes of the log, 0 = the worker's own.
 	LogLimit int64  `json:"log_limit,omitempty"`
 	WebURL   string `json:"web_url,omitempty"` // of the job's page

@@ -49,6 +49,7 @@ type Node struct {
 	intake    *intake.Intake
 	dispatch  *dispatch.Dispatch
 	hub       *hub.Hub
+	scripts   scripts
 	live      *live.Live
 	publisher *live.Publisher
 	auth      *auth.Auth
@@ -106,11 +107,15 @@ func (n *Node) wire() error {
 	n.intake = intake.New(n.store, n.git, n.publisher, intake.Config{
 		Node: s.NodeID, DefaultQueue: DefaultQueue, Limits: travisyml.Limits{Jobs: s.Jobs}, Log: log,
 	})
+	keys, err := keysOf(s)
+	if err != nil {
+		return err
+	}
+	n.scripts = scripts{store: n.store, keys: keys}
 	n.dispatch = dispatch.New(n.store, n.carrier, n.publisher, dispatch.Config{
-		WebURL: n.WebURL, JobTimeout: s.JobTimeout, LogSilence: s.LogSilence, LogLimit: s.LogBytes, Log: log,
+		WebURL: n.WebURL, JobTimeout: s.JobTimeout, LogSilence: s.LogSilence, LogLimit: s.LogBytes, ScriptToken: n.scripts.token, Log: log,
 	})
 	n.hub = hub.New(n.store, n.carrier, n.publisher, hub.Config{Node: s.NodeID, Lease: s.Lease, MaxTries: s.Attempts, Log: log})
-	var err error
 	if n.auth, err = auth.New(n.store, auth.Config{TrustedProxies: s.TrustedProxies, TrustedOrigins: n.origins(), Deny: n.deny, Log: log}); err != nil {
 		return err
 	}
@@ -121,7 +126,7 @@ func (n *Node) wireDoors() error {
 	var err error
 	n.programs, err = api.New(api.Deps{
 		Store: n.store, Intake: n.intake, Dispatcher: n.dispatch, Live: n.live, Who: auth.Who, Ready: n.readiness, Lint: lint,
-		Scripts: scripts{n.store},
+		Scripts: n.scripts,
 	}, api.Config{Version: n.options.Version, Node: n.settings.NodeName, Closing: n.closing.Done(), Log: n.log})
 	if err != nil {
 		return err

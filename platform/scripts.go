@@ -2,22 +2,57 @@ package platform
 
 import (
 	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/internal/seal"
+	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/store"
 	"github.com/headrace/headrace/worker/script"
 )
 
+// scriptStore is what scripts need of the database.
+type scriptStore interface {
+	ScriptTokenDigests(ctx context.Context) ([]string, error)
+	MayBegin(ctx context.Context, jobID int64, attempt int) (bool, error)
+	Secrets(ctx context.Context, jobID int64) ([]ci.EnvVar, error)
+}
+
 // scripts makes build scripts for workers that cannot make them themselves.
-type scripts struct{ store *store.Store }
+type scripts struct {
+	store scriptStore
+	keys  *seal.Keys // of the cluster; nil: no attempt has a token, and nothing has secrets
+}
 
-// Token is what such a worker must show.
-func (s scripts) Token(ctx context.Context) (string, error) { return s.store.ScriptToken(ctx) }
+// Allowed says whether the token is what such a worker must show.
+func (s scripts) Allowed(ctx context.Context, token string) (bool, error) {
+	digests, err := s.store.ScriptTokenDigests(ctx)
+	given, same := []byte(store.ScriptTokenDigest(token)), 0
+	for _, d := range digests {
+		same |= subtle.ConstantTimeCompare(given, []byte(d))
+	}
+	return same == 1, err
+}
 
-// Script turns a job message into bash text.
-func (scripts) Script(message []byte, jobID string) ([]byte, error) {
+// token is what the message of an attempt shows.
+func (s scripts) token(jobID int64, attempt int) string {
+	return s.keys.Tag(tokenSubject(jobID, attempt))
+}
+
+// overKind names the fault of an attempt that may not begin any more.
+const overKind = "attempt_over"
+
+func tokenSubject(jobID int64, attempt int) string {
+	return fmt.Sprintf("script of job %d.%d", jobID, attempt)
+}
+
+// Script turns a job message into bash text, with the job's secrets where the message shows its attempt's token.
+func (s scripts) Script(ctx context.Context, message []byte, jobID string) ([]byte, error) {
 	job, err := broker.DecodeJob(broker.Message{Type: broker.TypeJob, Body: message})
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "The body is not a job message as the platform publishes it.")
@@ -25,9 +60,41 @@ func (scripts) Script(message []byte, jobID string) ([]byte, error) {
 	if jobID != "" && jobID != strconv.FormatInt(job.Job.ID, 10) {
 		return nil, fault.New(fault.Invalid, "The address asks for job %s, the message is of job %d.", jobID, job.Job.ID)
 	}
+	secrets, err := s.secrets(ctx, job)
+	switch f, ok := errors.AsType[*fault.Error](err); {
+	case ok && (f.Kind == seal.Kind || f.Kind == overKind): // asking again does not help
+		return script.Problem(f), nil
+	case err != nil:
+		return nil, err
+	}
+	job.EnvVars = slices.Concat(job.EnvVars, secrets)
 	text, err := script.Generate(job, script.Options{})
 	if err != nil {
 		return script.Problem(err), nil
 	}
 	return text, nil
+}
+
+// secrets are those of the job, for a message with the token of its attempt, while that may begin; none for one that shows
+// no token.
+func (s scripts) secrets(ctx context.Context, job broker.Job) ([]broker.EnvVar, error) {
+	if job.Headrace == nil || job.Headrace.ScriptToken == "" {
+		return nil, nil
+	}
+	id, attempt := job.Job.ID, job.Headrace.Attempt
+	if !s.keys.Tagged(tokenSubject(id, attempt), job.Headrace.ScriptToken) {
+		return nil, fault.New(fault.Forbidden, "The message of job %d shows a token which is not that of its attempt %d here. Platform nodes of a cluster need the same cluster_key.", id, attempt)
+	}
+	switch may, err := s.store.MayBegin(ctx, id, attempt); {
+	case err != nil:
+		return nil, err
+	case !may:
+		return nil, fault.New(fault.Conflict, "Attempt %d of it is not to be run any more.", attempt).Named(overKind)
+	}
+	all, err := s.store.Secrets(ctx, id)
+	secrets := make([]broker.EnvVar, len(all))
+	for i, v := range all {
+		secrets[i] = broker.EnvVar{Name: v.Name, Value: v.Value}
+	}
+	return secrets, err
 }

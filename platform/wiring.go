@@ -55,12 +55,18 @@ func OpenStore(ctx context.Context, s settings.Settings, log *slog.Logger) (*sto
 	if config.TLS, err = tlsOf(s.PostgresTLS); err != nil {
 		return nil, fmt.Errorf("postgres_tls: %w", err)
 	}
-	if s.ClusterKey != "" { // commands beside the node have none, and open nothing
-		if config.Keys, err = seal.ParseKeys(string(s.ClusterKey)); err != nil {
-			return nil, err
-		}
+	if config.Keys, err = keysOf(s); err != nil {
+		return nil, err
 	}
 	return store.Open(ctx, config)
+}
+
+// keysOf are the keys of the cluster; none for commands beside a node which open nothing that is sealed.
+func keysOf(s settings.Settings) (*seal.Keys, error) {
+	if s.ClusterKey == "" {
+		return nil, nil //nolint:nilnil // nil keys open nothing
+	}
+	return seal.ParseKeys(string(s.ClusterKey))
 }
 
 // foreignLimit is how long a worker that does not claim may have a job: as long as the job may run, and some time to begin

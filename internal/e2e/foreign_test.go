@@ -16,11 +16,7 @@ import (
 // scriptEndpoint is the address, with the token, that an operator gives to a foreign worker.
 func scriptEndpoint(t *testing.T, s shape) string {
 	t.Helper()
-	out, code := command(t, s.nodes[0].env, "admin", "rabbitmq-password", "--script-token")
-	if code != 0 {
-		t.Fatalf("rabbitmq-password --script-token: %s", out)
-	}
-	return strings.Replace(s.apis[0].url, "://", "://"+strings.TrimSpace(out)+"@", 1) + "/__build__/script"
+	return strings.Replace(s.apis[0].url, "://", "://"+scriptToken(t, s)+"@", 1) + "/__build__/script"
 }
 
 // double starts a double of the open-source worker; what it could not make sense of fails the test.

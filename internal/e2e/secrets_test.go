@@ -38,8 +38,14 @@ script:
 // runTellTale builds a repository with a secret variable, and checks the log and, while its job runs, the processes.
 func runTellTale(t *testing.T, s shape) {
 	t.Helper()
+	runTale(t, s, tellTale, "as a whole: [secure].", "[secure] one by one")
+}
+
+// runTale is runTellTale with a script, and with what the log must have beside the digest.
+func runTale(t *testing.T, s shape, tale string, wants ...string) {
+	t.Helper()
 	api, gate := s.api(), filepath.Join(t.TempDir(), "gate")
-	api.addRepository(t, "acme/secrets", repository(t, map[string]string{".travis.yml": strings.ReplaceAll(tellTale, "GATE", gate)}))
+	api.addRepository(t, "acme/secrets", repository(t, map[string]string{".travis.yml": strings.ReplaceAll(tale, "GATE", gate)}))
 	for _, v := range []map[string]any{
 		{"name": "TOKEN", "value": "for the other branches"}, {"name": "TOKEN", "value": canary, "branch": "main"},
 		{"name": "REGION", "value": "eu north", "public": true},
@@ -57,9 +63,9 @@ func runTellTale(t *testing.T, s shape) {
 	if b = api.ended(t, b.ID); b.State != "passed" {
 		t.Errorf("the build is %s", b.State)
 	}
-	text := api.log(t, id)
+	text := logHas(t, api, id, "Your build exited with")
 	sum := sha256.Sum256([]byte(canary))
-	for _, want := range []string{hex.EncodeToString(sum[:]), "as a whole: [secure].", "[secure] one by one", "export TOKEN=[secure]", "export REGION='eu north'"} {
+	for _, want := range append(wants, hex.EncodeToString(sum[:]), "export TOKEN=[secure]", "export REGION='eu north'") {
 		if !strings.Contains(text, want) {
 			t.Errorf("the log lacks %q", want)
 		}
@@ -141,19 +147,8 @@ func TestSecrets_servers(t *testing.T) {
 	s.addNode(t, "node-b", env)
 	s.addWorker(t, "mill-1", 1)
 	runTellTale(t, s)
-	bodies := copies()
-	kinds := map[string]int{}
-	for _, b := range bodies {
-		checkText(t, "a message", b)
-		for _, word := range []string{`"secrets_to":`, `"secrets":`, `"REGION"`, "as a whole: [secure]"} {
-			if strings.Contains(b, word) {
-				kinds[word]++
-			}
-		}
-	}
-	if len(kinds) != 4 {
-		t.Errorf("of %d messages these were seen: %v; was everything copied?", len(bodies), kinds)
-	}
+	checkBroker(t, rabbit)
+	checkMessages(t, copies(), `"secrets_to":`, `"secrets":`, `"REGION"`, "as a whole: [secure]")
 	checkTables(t, postgres)
 	for _, p := range append(s.nodes, s.workers...) {
 		for _, v := range p.env {
@@ -162,6 +157,47 @@ func TestSecrets_servers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// checkMessages looks at every message. Each of the words must be in one of them, else not everything was copied.
+func checkMessages(t *testing.T, bodies []string, words ...string) {
+	t.Helper()
+	seen := map[string]int{}
+	for _, b := range bodies {
+		checkText(t, "a message", b)
+		for _, word := range words {
+			if strings.Contains(b, word) {
+				seen[word]++
+			}
+		}
+	}
+	if len(seen) != len(words) {
+		t.Errorf("of %d messages these were seen: %v; was everything copied?", len(bodies), seen)
+	}
+}
+
+// checkBroker looks at the files of the broker, where the copies of all messages wait.
+func checkBroker(t *testing.T, r *servers.RabbitMQ) {
+	t.Helper()
+	eventually(t, "the messages in the files of the broker", func() (bool, string) {
+		found := false
+		err := filepath.WalkDir(r.Dir(), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() || found {
+				return nil //nolint:nilerr // files come and go
+			}
+			body, _ := os.ReadFile(path)
+			found = strings.Contains(string(body), `"REGION"`)
+			return nil
+		})
+		return found, fmt.Sprint(err)
+	})
+	_ = filepath.WalkDir(r.Dir(), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			body, _ := os.ReadFile(path)
+			checkText(t, path, string(body))
+		}
+		return nil
+	})
 }
 
 // copyMessages makes the broker copy every message that is published; the result takes them.
@@ -215,27 +251,35 @@ func copyMessages(t *testing.T, r *servers.RabbitMQ) func() []string {
 // checkTables looks at every row of every table.
 func checkTables(t *testing.T, url string) {
 	t.Helper()
+	all := tables(t, url)
+	for name, rows := range all {
+		checkText(t, "table "+name, rows)
+	}
+	if all["log_parts"] == "" && all["logs"] == "" || !strings.Contains(all["env_vars"], "TOKEN") {
+		t.Errorf("of %d tables env_vars holds %s", len(all), all["env_vars"])
+	}
+}
+
+// tables are all rows of all tables, as text.
+func tables(t *testing.T, url string) map[string]string {
+	t.Helper()
 	db, err := sql.Open("postgres", url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
 	var names string
-	const tables = "SELECT string_agg(quote_ident(tablename), ' ') FROM pg_tables WHERE schemaname = 'public'"
-	if err := db.QueryRowContext(t.Context(), tables).Scan(&names); err != nil {
+	const list = "SELECT string_agg(quote_ident(tablename), ' ') FROM pg_tables WHERE schemaname = 'public'"
+	if err := db.QueryRowContext(t.Context(), list).Scan(&names); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(names, "env_vars") || !strings.Contains(names, "log_parts") {
-		t.Errorf("the tables are %s", names)
-	}
+	all := map[string]string{}
 	for name := range strings.FieldsSeq(names) {
 		var rows sql.NullString
 		if err := db.QueryRowContext(t.Context(), "SELECT string_agg(x::text, ' ') FROM "+name+" x").Scan(&rows); err != nil { //nolint:gosec // a name of ours
 			t.Fatal(err)
 		}
-		checkText(t, "table "+name, rows.String)
-		if name == "env_vars" && !strings.Contains(rows.String, "TOKEN") {
-			t.Errorf("env_vars holds %s", rows.String)
-		}
+		all[name] = rows.String
 	}
+	return all
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/testkit"
 )
 
@@ -56,6 +57,7 @@ func standard(t *testing.T, nodes, workers int, env ...string) shape {
 		"HEADRACE_POSTGRES_URL=" + testkit.Postgres(t),
 		"HEADRACE_REDIS_URL=" + testkit.Redis(t),
 		"HEADRACE_AMQP_URL=" + testkit.AMQP(t),
+		"HEADRACE_CLUSTER_KEY=" + seal.NewKey(),
 	}
 	env = append(servers, env...)
 	s := shape{amqp: servers[2]}

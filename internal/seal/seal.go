@@ -33,6 +33,7 @@ type Keys struct{ list []key }
 type key struct {
 	id   string
 	aead cipher.AEAD
+	tags []byte // the key for tags
 }
 
 // Place is where a sealed value is kept; a value that was moved elsewhere does not open.
@@ -71,7 +72,7 @@ func ParseKeys(text string) (*Keys, error) {
 			return nil, err
 		}
 		sum := sha256.Sum256(raw)
-		k.list = append(k.list, key{id: hex.EncodeToString(sum[:4]), aead: aead})
+		k.list = append(k.list, key{id: hex.EncodeToString(sum[:4]), aead: aead, tags: tagKey(raw)})
 	}
 	return k, nil
 }

@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"io"
 	"net/http"
@@ -16,11 +14,12 @@ import (
 
 // Scripts makes build scripts for workers that do not make them themselves.
 type Scripts interface {
-	// Token is what such a worker must show.
-	Token(ctx context.Context) (string, error)
-	// Script turns a job message into bash text; jobID is the job that was named beside it, "" for none. A job that no
+	// Allowed says whether the token is what such a worker must show. It takes a time that says nothing about the right one.
+	Allowed(ctx context.Context, token string) (bool, error)
+	// Script turns a job message into bash text; jobID is the job that was named beside it, "" for none. The job's secrets
+	// are in it for a message that shows the token of its attempt; that of another gives a [fault.Forbidden]. A job that no
 	// script can be made of gets one that says so; a message that is none gives a [fault.Invalid].
-	Script(message []byte, jobID string) ([]byte, error)
+	Script(ctx context.Context, message []byte, jobID string) ([]byte, error)
 }
 
 // mostMessage bounds a job message.
@@ -38,13 +37,13 @@ func (a *API) script(c *gin.Context) {
 		a.problem(c, http.StatusUnauthorized, fault.New(fault.Unauthenticated, "Scripts are given for a token: send the header Authorization: token with what headrace admin rabbitmq-password --script-token shows."))
 		return
 	}
-	want, err := a.Scripts.Token(c.Request.Context())
+	scheme, given, _ := strings.Cut(header, " ")
+	allowed, err := a.Scripts.Allowed(c.Request.Context(), strings.TrimSpace(given))
 	if err != nil {
 		a.problem(c, shapeOf(err, "script").status, err)
 		return
 	}
-	scheme, given, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "token") || !sameToken(strings.TrimSpace(given), want) {
+	if !strings.EqualFold(scheme, "token") || !allowed {
 		a.problem(c, http.StatusForbidden, fault.New(fault.Forbidden, "This is not the token for scripts. headrace admin rabbitmq-password --script-token shows it."))
 		return
 	}
@@ -56,16 +55,11 @@ func (a *API) script(c *gin.Context) {
 	if err != nil {
 		return // they went away
 	}
-	text, err := a.Scripts.Script(message, c.Query("job_id"))
+	text, err := a.Scripts.Script(c.Request.Context(), message, c.Query("job_id"))
 	if err != nil {
 		a.problem(c, shapeOf(err, "script").status, err)
 		return
 	}
+	c.Header("Cache-Control", "no-store")
 	c.Data(http.StatusOK, "text/plain; charset=utf-8", text)
-}
-
-// sameToken compares in a time that says nothing about either.
-func sameToken(given, want string) bool {
-	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want))
-	return want != "" && subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }

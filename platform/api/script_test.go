@@ -17,11 +17,16 @@ type fakeScripts struct {
 	err   error
 }
 
-func (f fakeScripts) Token(context.Context) (string, error) { return f.token, f.err }
+func (f fakeScripts) Allowed(_ context.Context, token string) (bool, error) {
+	return token != "" && token == f.token, f.err
+}
 
-func (f fakeScripts) Script(message []byte, jobID string) ([]byte, error) {
-	if string(message) == "no message" {
+func (f fakeScripts) Script(_ context.Context, message []byte, jobID string) ([]byte, error) {
+	switch string(message) {
+	case "no message":
 		return nil, fault.New(fault.Invalid, "This is not a job message.")
+	case "of another":
+		return nil, fault.New(fault.Forbidden, "The token is that of another attempt.")
 	}
 	return []byte("#!/bin/bash\n# " + string(message) + " " + jobID + "\n"), nil
 }
@@ -44,6 +49,7 @@ func TestScript(t *testing.T) {
 		"no token made":       {fakeScripts{}, "token ", "{}", 403, "not the token"},
 		"another scheme":      {fakeScripts{token: "T"}, "Basic T", "{}", 403, "not the token"},
 		"no message":          {fakeScripts{token: "T"}, "token T", "no message", 400, "not a job message"},
+		"another attempt":     {fakeScripts{token: "T"}, "token T", "of another", 403, "another attempt"},
 		"too much":            {fakeScripts{token: "T"}, "token T", strings.Repeat(" ", mostMessage+1), 413, "larger than"},
 		"the database is off": {fakeScripts{err: away}, "token T", "{}", 503, "does not answer"},
 	} {
@@ -62,6 +68,9 @@ func TestScript(t *testing.T) {
 				b.ServeHTTP(w, r)
 				if w.Code != test.status || !strings.Contains(w.Body.String(), test.want) {
 					t.Errorf("%s answers %d %s", path, w.Code, w.Body)
+				}
+				if w.Code == http.StatusOK && w.Header().Get("Cache-Control") != "no-store" {
+					t.Errorf("%s may be kept on the way", path)
 				}
 				if kind := w.Header().Get("Content-Type"); test.status == http.StatusOK && !strings.HasPrefix(kind, "text/plain") {
 					t.Errorf("%s answers as %s", path, kind)

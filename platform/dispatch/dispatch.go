@@ -51,6 +51,8 @@ type Config struct {
 	// JobTimeout, LogSilence and LogLimit (bytes) are what workers are told. 0: the worker's own.
 	JobTimeout, LogSilence time.Duration
 	LogLimit               int64
+	// ScriptToken makes the token by which a worker that does not claim gets the secrets of an attempt. Nil: none do.
+	ScriptToken func(jobID int64, attempt int) string
 	// Poll is how often there is a look without being woken. Default 1 s.
 	Poll time.Duration
 	// Requeue is how long a job may lie in the broker, with a free worker for it, before it is offered again. Default 30 s.
@@ -66,6 +68,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.WebURL == nil {
 		c.WebURL = func() string { return "" }
+	}
+	if c.ScriptToken == nil {
+		c.ScriptToken = func(int64, int) string { return "" }
 	}
 	if c.Poll <= 0 {
 		c.Poll = time.Second

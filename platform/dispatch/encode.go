@@ -38,7 +38,7 @@ func (d *Dispatch) message(q ci.QueuedJob) broker.Job {
 		Timeouts:   broker.Timeouts{HardLimit: seconds(d.config.JobTimeout), LogSilence: seconds(d.config.LogSilence)},
 		Meta:       broker.JobMeta{StateUpdateCount: j.Attempt * statesPerAttempt},
 		Host:       host(web),
-		Headrace:   &broker.JobExtra{Attempt: j.Attempt, LogLimit: d.config.LogLimit, Untrusted: !b.Trusted},
+		Headrace:   &broker.JobExtra{Attempt: j.Attempt, ScriptToken: d.config.ScriptToken(j.ID, j.Attempt), LogLimit: d.config.LogLimit, Untrusted: !b.Trusted},
 	}
 	m.Config = plain(m.Config)
 	if b.Event == ci.EventPullRequest {

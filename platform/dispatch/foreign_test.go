@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,6 +88,21 @@ func TestConfigForForeignWorkers(t *testing.T) {
 				t.Errorf("count %d, config (-want +got):\n%s", j.Meta.StateUpdateCount, diff)
 			}
 		})
+	}
+}
+
+// TestScriptToken: the message shows the token of its own attempt.
+func TestScriptToken(t *testing.T) {
+	t.Parallel()
+	s, c := newFakeStore(), newFakeCarrier()
+	s.waiting = []ci.QueuedJob{{Job: ci.Job{ID: 7, Attempt: 3, Queue: "q"}}}
+	start(t, s, c, dispatch.Config{ScriptToken: func(jobID int64, attempt int) string { return fmt.Sprintf("of %d.%d", jobID, attempt) }})
+	j, err := broker.DecodeJob(<-c.published)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j.Headrace == nil || j.Headrace.ScriptToken != "of 7.3" {
+		t.Errorf("got %+v", j.Headrace)
 	}
 }
 

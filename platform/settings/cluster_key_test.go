@@ -74,3 +74,33 @@ func TestClusterKey_damaged(t *testing.T) {
 		t.Errorf("an empty file was taken: %v", err)
 	}
 }
+
+// TestClusterKey_besideTheNode: a command finds the key of the node, and makes none.
+func TestClusterKey_besideTheNode(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	beside := func() settings.Settings {
+		t.Helper()
+		s, err := settings.Load(settings.Sources{Flags: map[string]string{"data_dir": dir}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.FindKey(); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if s := beside(); s.ClusterKey != "" {
+		t.Error("a key was made")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "cluster.key")); err == nil {
+		t.Error("a file was made")
+	}
+	node, err := nodeIn(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := beside(); s.ClusterKey != node.ClusterKey {
+		t.Error("the command has another key than the node")
+	}
+}

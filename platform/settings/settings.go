@@ -143,7 +143,7 @@ func (s Settings) check() error {
 
 // Node fills in the cluster key and the node's id from its disk, and makes them on the first start.
 func (s *Settings) Node() error {
-	if err := s.readKey(); err != nil {
+	if err := s.readKey(makeKey); err != nil {
 		return err
 	}
 	if s.NodeID != "" {

@@ -92,7 +92,7 @@ func TestDeleteRepository_leavesNoRow(t *testing.T) {
 	}
 	for table, n := range count() {
 		switch table {
-		case "users", "queues", "workers", "hearing", "dead_letters", "script_token":
+		case "users", "queues", "workers", "hearing", "dead_letters", "script_tokens":
 		default:
 			if n != 0 {
 				t.Errorf("table %s has %d rows left", table, n)
