@@ -43,6 +43,11 @@ func (s *Store) AddRepository(ctx context.Context, n ci.NewRepository) (r ci.Rep
 		if err := found(err, fault.New(fault.Conflict, "There is a repository named %s already.", n.Slug).Named("duplicate_resource")); err != nil {
 			return err
 		}
+		if s.config.Keys != nil {
+			if err := s.addHookSecret(ctx, c, id); err != nil {
+				return err
+			}
+		}
 		r, err = findRepository(ctx, c, id, 0)
 		return err
 	})

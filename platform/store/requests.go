@@ -77,14 +77,21 @@ func (s *Store) CreateRequest(ctx context.Context, n ci.NewRequest) (q ci.Reques
 
 // insertRequest returns the id of the new request, or none where there is no such repository or the key was used.
 func insertRequest(ctx context.Context, c conn, n ci.NewRequest, key, pull any, now time.Time) ([]int64, error) {
-	return list(ctx, c, scanID, `INSERT INTO requests (repository_id, idempotency_key, event, branch, tag, sha, message, config,
-			merge_mode, created_by, state, result, reason, messages, until, created_at,
-			forge, delivery, sender, before_sha, compare_url, pull_request)
-		SELECT r.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', '', '', '[]', $11, $11, $12, $13, $14, $15, $16, $17
-		FROM repositories r WHERE r.id = $1
-		ON CONFLICT (repository_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id`,
-		n.RepositoryID, key, n.Event, text(n.Branch), text(n.Tag), text(n.SHA), text(n.Message), text(n.Config),
-		n.MergeMode, n.CreatedBy, at(now), n.Hook.Forge, text(n.Hook.Delivery), text(n.Hook.Sender), text(n.Hook.Before), text(n.Hook.CompareURL), pull)
+	return list(ctx, c, scanID, insertRequestInto+` FROM repositories r WHERE r.id = $1
+		ON CONFLICT (repository_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id`, requestArgs(n, key, pull, now)...)
+}
+
+// insertRequestInto begins a statement that inserts a request for the repository r; its arguments are requestArgs.
+const insertRequestInto = `INSERT INTO requests (repository_id, idempotency_key, event, branch, tag, sha, message, config,
+		merge_mode, created_by, state, result, reason, messages, until, created_at,
+		forge, delivery, sender, before_sha, compare_url, pull_request)
+	SELECT r.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', '', '', '[]', $11, $11, $12, $13, $14, $15, $16, $17`
+
+func requestArgs(n ci.NewRequest, key, pull any, now time.Time) []any {
+	return []any{
+		n.RepositoryID, key, n.Event, text(n.Branch), text(n.Tag), text(n.SHA), text(n.Message), text(n.Config), n.MergeMode, n.CreatedBy, at(now),
+		n.Hook.Forge, text(n.Hook.Delivery), text(n.Hook.Sender), text(n.Hook.Before), text(n.Hook.CompareURL), pull,
+	}
 }
 
 func scanID(row scanner) (id int64, err error) {
