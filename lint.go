@@ -16,17 +16,22 @@ import (
 
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/travisyml"
+	"github.com/headrace/headrace/platform/travisyml/survey"
 )
 
 type lintCommand struct {
-	File   string `arg:"" optional:"" default:".travis.yml" help:"File to check, - for standard input."`
-	Branch string `help:"Branch that conditions see." default:"main"`
-	Event  string `help:"Event that conditions see: push, pull_request, api, cron." default:"push" enum:"push,pull_request,api,cron"`
-	JSON   bool   `help:"Print JSON." name:"json"`
+	File   []string `arg:"" optional:"" help:"File to check, - for standard input; with --report the folders to look into. Default .travis.yml, or this folder."`
+	Branch string   `help:"Branch that conditions see." default:"main"`
+	Event  string   `help:"Event that conditions see: push, pull_request, api, cron." default:"push" enum:"push,pull_request,api,cron"`
+	Report bool     `help:"Say of every .travis.yml in the folders whether it would run here as it is."`
+	JSON   bool     `help:"Print JSON." name:"json" xor:"format"`
+	HTML   bool     `help:"Print the report as a page." name:"html" xor:"format"`
 }
 
 // Help shows an example.
-func (lintCommand) Help() string { return "Example: headrace lint .travis.yml" }
+func (lintCommand) Help() string {
+	return "Example: headrace lint .travis.yml\n\nOf many repositories at once: headrace lint --report --html ~/src > report.html"
+}
 
 // lintResult is what the command says in JSON.
 type lintResult struct {
@@ -46,12 +51,21 @@ type lintJob struct {
 
 // Run checks the file. It fails when the file cannot be read as a configuration, and when a message is an error.
 func (c lintCommand) Run(ctx context.Context, t terminal) error {
-	text, err := c.read(t)
+	switch {
+	case c.Report:
+		return c.survey(ctx, t)
+	case c.HTML:
+		return fault.New(fault.Invalid, "Only a report has a page: add --report.")
+	case len(c.File) > 1:
+		return fault.New(fault.Invalid, "One file is checked at a time. For many, name their folders: headrace lint --report FOLDER…")
+	}
+	file := append(c.File, ".travis.yml")[0]
+	text, err := readLint(t, file)
 	if err != nil {
 		return err
 	}
-	folder, name := filepath.Split(c.File)
-	if c.File == "-" {
+	folder, name := filepath.Split(file)
+	if file == "-" {
 		name = ".travis.yml"
 	}
 	request := travisyml.Request{Type: c.Event, Branch: c.Branch}
@@ -64,7 +78,7 @@ func (c lintCommand) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	result := lintResult{File: c.File, Messages: plan.Messages, Skip: plan.Skip, Jobs: []lintJob{}}
+	result := lintResult{File: file, Messages: plan.Messages, Skip: plan.Skip, Jobs: []lintJob{}}
 	for i := range result.Messages {
 		result.Messages[i].Source = folder + result.Messages[i].Source
 	}
@@ -166,15 +180,46 @@ func pairs(variables []map[string]any) string {
 	return strings.Join(parts, " ")
 }
 
-func (c lintCommand) read(t terminal) ([]byte, error) {
-	if c.File == "-" {
+func readLint(t terminal, file string) ([]byte, error) {
+	if file == "-" {
 		return io.ReadAll(io.LimitReader(t.in, 2<<20))
 	}
-	text, err := os.ReadFile(c.File)
+	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Invalid, "There is no file %s here.", c.File)
+		return nil, fault.New(fault.Invalid, "There is no file %s here.", file)
 	}
 	return text, err
+}
+
+// survey reports on every configuration in some folders. It fails when one of them makes no build.
+func (c lintCommand) survey(ctx context.Context, t terminal) error {
+	if len(c.File) == 0 {
+		c.File = []string{"."}
+	}
+	all := survey.Report{}
+	for _, dir := range c.File {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return fault.New(fault.Invalid, "%s is not a folder that can be read.", dir)
+		}
+		r, err := survey.Look(ctx, os.DirFS(dir), c.Branch, dir)
+		if err != nil {
+			return err
+		}
+		all = all.With(r)
+	}
+	var err error
+	switch {
+	case c.JSON:
+		err = printJSON(t.out, all)
+	case c.HTML:
+		err = all.HTML(t.out)
+	default:
+		err = all.Table(t.out)
+	}
+	if err == nil && all.Counts[survey.Stops] > 0 {
+		err = errQuiet
+	}
+	return err
 }
 
 func (r lintResult) print(w io.Writer) error {
