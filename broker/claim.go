@@ -59,8 +59,10 @@ type Heartbeat struct {
 	Slots      int    `json:"slots"`
 	Draining   bool   `json:"draining"`
 	Executor   string `json:"executor"`
-	Sequence   int64  `json:"sequence"` // counts up; the answer repeats it
-	Runs       []Run  `json:"runs"`
+	// Trouble says, in a sentence for people, why it takes no jobs now although it lives. Empty: it takes some.
+	Trouble  string `json:"trouble,omitempty"`
+	Sequence int64  `json:"sequence"` // counts up; the answer repeats it
+	Runs     []Run  `json:"runs"`
 	// Asking are the runs that it asks to own: where the answer was lost on the way, their leases are renewed all the same.
 	Asking []Run `json:"asking,omitempty"`
 }

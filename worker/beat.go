@@ -79,7 +79,7 @@ func (w *Worker) beat(ctx context.Context) error {
 	}
 	m, err := broker.Encode("", broker.HeartbeatQueue, broker.TypeHeartbeat, broker.Heartbeat{
 		WorkerID: w.cfg.ID, Home: w.cfg.Home, Generation: w.cfg.Generation, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue, Slots: w.cfg.Slots,
-		Draining: w.draining(), Executor: w.exec.Name(), Sequence: w.beats.next(runs), Runs: runs, Asking: asking,
+		Draining: w.draining(), Executor: w.exec.Name(), Trouble: w.gate.trouble(), Sequence: w.beats.next(runs), Runs: runs, Asking: asking,
 	})
 	if err != nil {
 		return err

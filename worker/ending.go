@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/worker/executor"
 )
 
@@ -47,6 +49,15 @@ var endGivenBack = &ending{
 // endOver: the platform has ended the run for a reason of its own, which its page of the job shows.
 var endOver = &ending{
 	state: stateErrored, words: "The platform has ended this job; everything it had started is stopped.",
+}
+
+// endAway: what runs the jobs is away, which is no fault of the job.
+func endAway(err error) *ending {
+	why := "What ran it is away."
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		why = f.Message
+	}
+	return &ending{state: stateReset, reason: reasonExecutor, words: why + " This worker gives the job back; another one, or this one later, starts it from the beginning."}
 }
 
 func endCanceled(reason string) *ending {
@@ -113,6 +124,8 @@ type outcome struct {
 func outcomeOf(e executor.Exit) outcome {
 	o := outcome{code: &e.Code}
 	switch {
+	case e.Stopped:
+		o.state, o.reason = stateErrored, reasonExecutor
 	case e.Code == 0:
 		o.state = statePassed
 	case e.Code == 1:
@@ -122,11 +135,18 @@ func outcomeOf(e executor.Exit) outcome {
 	case e.Signal != "":
 		o.state = stateErrored
 		o.note = fmt.Sprintf("The script was ended by %s.", e.Signal)
-		o.words = fmt.Sprintf("The script was ended by the signal %s (exit code %d). Was memory short, or did a command end it?", e.Signal, e.Code)
+		o.words = fmt.Sprintf("The script was ended by the signal %s (exit code %d).", e.Signal, e.Code)
+		if e.Note == "" {
+			o.words += " Was memory short, or did a command end it?"
+		}
 	default:
 		o.state = stateErrored
 		o.note = fmt.Sprintf("The script ended early, with exit code %d.", e.Code)
 		o.words = o.note
+	}
+	if e.Note != "" {
+		o.note = strings.TrimSpace(e.Note + " " + o.note)
+		o.words = strings.TrimSpace(e.Note + " " + o.words)
 	}
 	return o
 }

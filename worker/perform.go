@@ -60,11 +60,15 @@ func (w *Worker) execute(t *task) outcome {
 	masked := mask.New(t.tape, t.masked())
 	m := &meter{out: masked, limit: l.bytes, passed: func() { t.end(l.endBytes()) }}
 	p, err := w.exec.Start(t.ctx, executor.Spec{
-		JobID: t.key.JobID, Attempt: t.key.Attempt, Run: t.key.Run, Script: script, Output: m,
+		JobID: t.key.JobID, Attempt: t.key.Attempt, Run: t.key.Run, Wish: wishOf(t.job), Untrusted: untrusted(t.job), Script: script, Output: m,
 	})
 	if err != nil {
 		if e := t.ending(); e != nil {
 			return e.outcome()
+		}
+		if errors.Is(err, executor.ErrAway) {
+			w.cfg.Log.Warn("a job could not be started and is given back", "job_id", t.key.JobID, "attempt", t.key.Attempt, "err", err)
+			return endAway(err).outcome()
 		}
 		w.cfg.Log.Error("a job could not be started", "job_id", t.key.JobID, "attempt", t.key.Attempt, "err", err)
 		return outcome{state: stateErrored, reason: reasonExecutor, note: inPlainWords(err), words: "This job could not be started: " + inPlainWords(err)}
@@ -130,6 +134,10 @@ func (w *Worker) watch(t *task, p executor.Process, m *meter, l limits) outcome 
 func (w *Worker) result(t *task, e ended) outcome {
 	if end := t.ending(); end != nil {
 		return end.outcome()
+	}
+	if errors.Is(e.err, executor.ErrAway) {
+		w.cfg.Log.Warn("what ran a job is away; the job is given back", "job_id", t.key.JobID, "attempt", t.key.Attempt, "err", e.err)
+		return endAway(e.err).outcome()
 	}
 	if e.err != nil {
 		w.cfg.Log.Error("the end of a job could not be seen", "job_id", t.key.JobID, "err", e.err)

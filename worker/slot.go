@@ -16,13 +16,16 @@ func (w *Worker) slot(intake, stop context.Context, life *run.Group) {
 		return
 	}
 	for failures := 0; intake.Err() == nil; {
-		d, err := w.carrier.Receive(intake, w.cfg.Queue)
+		open, leave := w.gate.pass(intake)
+		d, err := w.carrier.Receive(open, w.cfg.Queue)
+		closed := open.Err() != nil
+		leave()
 		switch {
-		case err != nil && intake.Err() == nil:
+		case err != nil && !closed:
 			failures++
 			w.cfg.Log.WarnContext(intake, "no job can be taken from the queue; trying again", "queue", w.cfg.Queue, "err", err)
 			_ = run.Pause(intake, w.cfg.Backoff.After(failures)) // the loop looks at the context
-		case err == nil && intake.Err() != nil:
+		case err == nil && closed:
 			w.requeue(d)
 		case err == nil:
 			failures = 0

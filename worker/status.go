@@ -6,9 +6,11 @@ import "time"
 type Status struct {
 	ID, Name, Version, Queue, Executor string
 	Isolated                           bool
-	Connected                          bool
-	Draining                           bool
-	Slots, Busy                        int
+	// Trouble says why it takes no jobs now; empty: it takes some.
+	Trouble     string
+	Connected   bool
+	Draining    bool
+	Slots, Busy int
 	// Runs are the jobs that run, oldest first.
 	Runs []RunStatus
 	// Unstored counts ended runs of which the platform has not stored everything; SpoolBytes is the output that is kept.
@@ -31,7 +33,7 @@ type RunStatus struct {
 func (w *Worker) Status() Status {
 	s := Status{
 		ID: w.cfg.ID, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue,
-		Executor: w.exec.Name(), Isolated: w.exec.Isolated(), Connected: w.carrier.State().Connected,
+		Executor: w.exec.Name(), Isolated: w.exec.Isolated(), Trouble: w.gate.trouble(), Connected: w.carrier.State().Connected,
 		Draining: w.draining(), Slots: w.cfg.Slots, SpoolBytes: w.spool.Used(), SpoolTrouble: w.spool.Trouble(),
 	}
 	for _, t := range w.all() {

@@ -32,6 +32,7 @@ type Worker struct {
 	claims  *claims
 	beats   *beats
 	bound   chan struct{} // closed when answers can reach us
+	gate    *gate
 
 	drainOnce sync.Once
 	drain     chan struct{}
@@ -47,8 +48,12 @@ func New(carrier broker.Carrier, exec executor.Executor, cfg Config) (*Worker, e
 		return nil, err
 	}
 	w := &Worker{
-		carrier: carrier, exec: exec, cfg: cfg, beats: newBeats(),
+		carrier: carrier, exec: exec, cfg: cfg, beats: newBeats(), gate: newGate(),
 		bound: make(chan struct{}), drain: make(chan struct{}), tasks: map[broker.Run]*task{},
+	}
+	if d, ok := exec.(executor.Dependent); ok {
+		why, _ := d.Trouble()
+		w.gate.set(why)
 	}
 	w.claims = newClaims(carrier, cfg)
 	w.spool = spool.New(carrier, spool.Config{
@@ -88,6 +93,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	life.Go("set-up", w.setUp)
 	life.Go("answers", w.takeAnswers)
 	life.Go("heartbeats", w.beatUntil)
+	life.Go("engine", w.watchEngine)
 
 	intake, closeIntake := context.WithCancel(stop)
 	defer closeIntake()
