@@ -105,7 +105,7 @@ func (n *Node) wire() error {
 	n.live = live.New(n.store, live.Config{Log: log})
 	n.git = scm.New(scm.Config{Dir: s.Path("git"), Env: gitEnvironment(os.Environ()), Log: log})
 	n.intake = intake.New(n.store, n.git, n.publisher, intake.Config{
-		Node: s.NodeID, DefaultQueue: DefaultQueue, Limits: travisyml.Limits{Jobs: s.Jobs}, Log: log,
+		Node: s.NodeID, Queues: ci.QueueRules{Rules: s.Queues, Default: DefaultQueue, Named: s.OpenQueues}, Limits: travisyml.Limits{Jobs: s.Jobs}, Log: log,
 	})
 	keys, err := keysOf(s)
 	if err != nil {

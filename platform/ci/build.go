@@ -45,6 +45,8 @@ type Build struct {
 	ConfigText string
 	// ConfigFiles are what the configuration was made of beside .travis.yml.
 	ConfigFiles []ConfigFile
+	// Superseded are the jobs of older builds that the making of this one canceled; set there only.
+	Superseded []Moved
 }
 
 // ConfigFile is a text that a configuration was made of: an imported file, or what came with the request.

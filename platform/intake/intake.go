@@ -52,8 +52,8 @@ type Announcer interface {
 type Config struct {
 	// Node names this node as the owner of claims; no two processes that run have the same.
 	Node string
-	// DefaultQueue is the queue of jobs. Default [broker.DefaultJobQueue].
-	DefaultQueue string
+	// Queues choose the queue of each job. Their default is [broker.DefaultJobQueue].
+	Queues ci.QueueRules
 	// Limits bound what one configuration may cost.
 	Limits travisyml.Limits
 	// Parallel is how many requests are worked on at a time. Default 4.
@@ -71,8 +71,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.DefaultQueue == "" {
-		c.DefaultQueue = broker.DefaultJobQueue
+	if c.Queues.Default == "" {
+		c.Queues.Default = broker.DefaultJobQueue
 	}
 	if c.Parallel <= 0 {
 		c.Parallel = 4

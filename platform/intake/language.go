@@ -125,7 +125,7 @@ func messages(list []travisyml.Message) []ci.ConfigMessage {
 }
 
 // build makes the build of a plan.
-func (in *Intake) build(q ci.Request, c ci.Commit, text []byte, e expanded) ci.NewBuild {
+func (in *Intake) build(slug string, q ci.Request, c ci.Commit, text []byte, e expanded) ci.NewBuild {
 	b := ci.NewBuild{
 		RequestID: q.ID, RepositoryID: q.RepositoryID, Event: q.Event, Branch: branchOf(q), Tag: q.Tag, Commit: c,
 		Trusted: q.Trusted(), Sender: q.Hook.Sender, PullRequest: q.PullRequest, FastFinish: e.plan.FastFinish, Config: e.config, ConfigText: string(text), ConfigFiles: files(q, e.plan.Files), Messages: messages(e.plan.Messages), CreatedBy: q.CreatedBy,
@@ -133,10 +133,24 @@ func (in *Intake) build(q ci.Request, c ci.Commit, text []byte, e expanded) ci.N
 	for _, s := range e.plan.Stages {
 		b.Stages = append(b.Stages, s.Name)
 	}
+	refused := map[string]bool{}
 	for _, j := range e.plan.Jobs {
+		queue, not := in.config.Queues.Choose(slug, j.Config)
+		if not != "" && !refused[not] {
+			refused[not] = true
+			b.Messages = append(b.Messages, queueRefused(not))
+		}
 		b.Jobs = append(b.Jobs, ci.NewJob{
-			Name: j.Name, Stage: slices.Index(b.Stages, j.Stage), AllowFailure: j.AllowFailure, Queue: in.config.DefaultQueue, Config: j.Config,
+			Name: j.Name, Stage: slices.Index(b.Stages, j.Stage), AllowFailure: j.AllowFailure, Queue: queue, Config: j.Config,
 		})
 	}
 	return b
+}
+
+// queueRefused says that a configuration names a queue which it may not name.
+func queueRefused(queue string) ci.ConfigMessage {
+	return ci.ConfigMessage{
+		Level: string(travisyml.Warn), Key: "queue", Code: "queue_not_open", Args: map[string]any{"queue": queue},
+		Text: fmt.Sprintf("The queue %q is not open to be named here; the jobs go where the rules of this installation send them.", queue),
+	}
 }

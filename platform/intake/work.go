@@ -40,7 +40,8 @@ func (in *Intake) handle(ctx context.Context, q ci.Request) {
 	case err == nil:
 		log.InfoContext(ctx, "a request made a build", "build_id", got.build.ID, "number", got.build.Number, "repo", got.build.Slug)
 		in.announceRequest(ctx, q.RepositoryID, q.ID, ci.RequestFinished)
-		in.announce.Announce(ctx, ci.Change{Kind: ci.ChangeBuild, Repository: q.RepositoryID, Build: got.build.ID, State: string(got.build.State)})
+		in.announce.Announce(ctx, append(ci.Changes(got.build.Superseded...),
+			ci.Change{Kind: ci.ChangeBuild, Repository: q.RepositoryID, Build: got.build.ID, State: string(got.build.State)})...)
 		return
 	case errors.Is(err, errOvertaken):
 		log.InfoContext(ctx, "a request was taken over by another worker")
@@ -91,7 +92,7 @@ func (in *Intake) turn(ctx context.Context, q ci.Request) (outcome, error) {
 	if err != nil {
 		return outcome{messages: messages(e.plan.Messages)}, err
 	}
-	b, err := in.store.CreateBuild(ctx, in.build(q, commit, text, e), q.Tries)
+	b, err := in.store.CreateBuild(ctx, in.build(repo.Slug, q, commit, text, e), q.Tries)
 	if fault.Is(err, fault.Conflict) {
 		return outcome{}, errors.Join(errOvertaken, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/internal/seal"
+	"github.com/headrace/headrace/platform/ci"
 )
 
 // Key is one setting.
@@ -59,6 +60,11 @@ func Keys() []Key {
 		{Name: "limits.jobs", Help: "how many jobs a build may have", set: number(func(s *Settings) *int { return &s.Jobs })},
 		{Name: "limits.concurrency", Help: "how many jobs may run at a time, on all nodes (0: no limit); the same on every node", set: number(func(s *Settings) *int { return &s.Concurrency })},
 		{Name: "limits.owner_concurrency", Help: "how many jobs of each owner may run at a time (0: no limit); the same on every node", set: number(func(s *Settings) *int { return &s.OwnerConcurrency })},
+		{Name: "queues", Help: "rules for the queues of jobs, the first that matches counts: builds.mac os=osx, builds.arm arch=arm64 language=go", set: queues},
+		{Name: "queues_open", Help: "queues that a .travis.yml may name with queue:, commas between; * for all", set: func(s *Settings, v string) error {
+			s.OpenQueues = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
+			return nil
+		}},
 		{Name: "limits.job_timeout", Help: "how long a job may run (50m)", set: duration(func(s *Settings) *time.Duration { return &s.JobTimeout })},
 		{Name: "limits.log_silence", Help: "how long a job's log may be silent (10m)", set: duration(func(s *Settings) *time.Duration { return &s.LogSilence })},
 		{Name: "limits.log_bytes", Help: "how many bytes a job's log may have", set: func(s *Settings, v string) (err error) { s.LogBytes, err = strconv.ParseInt(v, 10, 64); return err }},
@@ -115,6 +121,11 @@ func url(at func(*Settings) *Secret, schemes ...string) func(*Settings, string) 
 		}
 		return fault.New(fault.Invalid, "this starts with %s://, it must start with %s://", scheme, strings.Join(schemes, ":// or "))
 	}
+}
+
+func queues(s *Settings, v string) (err error) {
+	s.Queues, err = ci.ParseQueueRules(v)
+	return err
 }
 
 func clusterKey(s *Settings, v string) error {

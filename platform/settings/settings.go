@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/platform/ci"
 )
 
 // Secret is text that logs and error messages never show.
@@ -61,6 +62,9 @@ type Settings struct {
 	Attempts, Jobs int
 	// Concurrency and OwnerConcurrency bound how many jobs run at a time, in all and of each owner. 0: no limit.
 	Concurrency, OwnerConcurrency int
+	// Queues say which queue a job goes to; OpenQueues are those that a .travis.yml may name itself, "*" for all.
+	Queues     []ci.QueueRule
+	OpenQueues []string
 	// JobTimeout and LogSilence end a job that runs, or is silent, for too long; LogBytes one that writes too much.
 	JobTimeout, LogSilence time.Duration
 	LogBytes               int64

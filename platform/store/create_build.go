@@ -13,7 +13,7 @@ import (
 
 // CreateBuild turns a request into a build with its stages and jobs, and finishes the request as approved. The number is
 // the next one of the repository. Called again for the same request it returns the build that exists. [fault.Conflict]
-// when the try is not the request's current one.
+// when the try is not the request's current one. Older builds that wait are canceled where the repository's settings say so.
 func (s *Store) CreateBuild(ctx context.Context, n ci.NewBuild, requestTries int) (b ci.Build, err error) {
 	if err := checkNewBuild(n); err != nil {
 		return b, err
@@ -30,7 +30,12 @@ func (s *Store) CreateBuild(ctx context.Context, n ci.NewBuild, requestTries int
 		if err != nil {
 			return err
 		}
+		moved, err := s.supersede(ctx, c, id, n)
+		if err != nil {
+			return err
+		}
 		b, err = findBuild(ctx, c, " WHERE b.id = $1", id)
+		b.Superseded = moved
 		return err
 	})
 	return b, err

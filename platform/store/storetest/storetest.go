@@ -25,7 +25,7 @@ func Run(t *testing.T, create func(t *testing.T) Database) {
 	for name, group := range map[string]map[string]func(*testing.T, *node){
 		"users": userTests, "repositories": repositoryTests, "requests": requestTests, "builds": buildTests, "results": resultTests,
 		"dispatch": dispatchTests, "hub": hubTests, "hearing": hearingTests, "logs": logTests, "nodes": nodeTests, "life": lifeTests, "foreign": foreignTests,
-		"dead letters": deadLetterTests, "hooks": hookTests, "variables": envVarTests, "settings": settingsTests, "limits": limitTests, "pause": pauseTests,
+		"dead letters": deadLetterTests, "hooks": hookTests, "variables": envVarTests, "settings": settingsTests, "limits": limitTests, "pause": pauseTests, "superseding": supersedeTests,
 	} {
 		for sentence, test := range group {
 			t.Run(name+"/"+strings.ReplaceAll(sentence, " ", "_"), func(t *testing.T) {
@@ -124,6 +124,7 @@ type plan struct {
 	branch     string // main if empty
 	event      ci.Event
 	tag        string
+	pull       int64
 	fastFinish bool
 	stages     []string
 	jobs       []ci.NewJob // one if empty
@@ -160,6 +161,10 @@ func (p plan) of(q ci.Request) ci.NewBuild {
 		b.Event = ci.EventPush
 	}
 	b.Trusted = b.Event != ci.EventPullRequest
+	if p.pull != 0 {
+		b.PullRequest = pull()
+		b.PullRequest.Number = p.pull
+	}
 	if len(b.Jobs) == 0 {
 		b.Jobs = []ci.NewJob{job(-1)}
 	}
