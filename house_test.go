@@ -42,6 +42,7 @@ var house = []struct {
 	{"platform/scm", []string{"platform/ci", "license", "internal"}},
 	{"platform/settings", []string{"platform/ci", "license", "internal"}},
 	{"platform/intake", behind},
+	{"platform/cron", behind},
 	{"platform/dispatch", behind},
 	{"platform/hub", behind},
 	{"platform/live", behind},

@@ -20,6 +20,7 @@ import (
 	"github.com/headrace/headrace/platform/api"
 	"github.com/headrace/headrace/platform/auth"
 	"github.com/headrace/headrace/platform/ci"
+	"github.com/headrace/headrace/platform/cron"
 	"github.com/headrace/headrace/platform/dispatch"
 	"github.com/headrace/headrace/platform/hub"
 	"github.com/headrace/headrace/platform/intake"
@@ -47,6 +48,7 @@ type Node struct {
 
 	git       *scm.Git
 	intake    *intake.Intake
+	crons     *cron.Cron
 	dispatch  *dispatch.Dispatch
 	hub       *hub.Hub
 	scripts   scripts
@@ -104,6 +106,7 @@ func (n *Node) wire() error {
 	n.publisher = live.NewPublisher(n.coord, log)
 	n.live = live.New(n.store, live.Config{Log: log})
 	n.git = scm.New(scm.Config{Dir: s.Path("git"), Env: gitEnvironment(os.Environ()), Log: log})
+	n.crons = cron.New(n.store, n.git, n.coord, n.publisher, cron.Config{Log: log})
 	n.intake = intake.New(n.store, n.git, n.publisher, intake.Config{
 		Node: s.NodeID, Queues: ci.QueueRules{Rules: s.Queues, Default: DefaultQueue, Named: s.OpenQueues}, Limits: travisyml.Limits{Jobs: s.Jobs}, Log: log,
 	})
@@ -125,6 +128,7 @@ func (n *Node) wire() error {
 func (n *Node) wireDoors() error {
 	var err error
 	n.programs, err = api.New(api.Deps{
+		Crons: n.crons,
 		Store: n.store, Intake: n.intake, Dispatcher: n.dispatch, Live: n.live, Who: auth.Who, Ready: n.readiness, Lint: lint,
 		Scripts: n.scripts,
 	}, api.Config{Version: n.options.Version, Node: n.settings.NodeName, Closing: n.closing.Done(), Log: n.log})
@@ -132,7 +136,7 @@ func (n *Node) wireDoors() error {
 		return err
 	}
 	pages, err := web.New(web.Deps{
-		Store: n.store, Intake: n.intake, Dispatch: n.dispatch, Auth: n.auth, Who: auth.Who, ClientIP: auth.ClientIP,
+		Store: n.store, Intake: n.intake, Dispatch: n.dispatch, Crons: n.crons, Auth: n.auth, Who: auth.Who, ClientIP: auth.ClientIP,
 		Changes: n.changes, Why: dispatch.Why, Log: n.log, Now: n.store.Now,
 		Config: web.Config{SecureCookies: n.settings.ListenHTTPS != "", PublicURL: n.WebURL(), Version: n.options.Version},
 	})
@@ -188,6 +192,7 @@ func (n *Node) Run(ctx context.Context) error {
 	rooms.Go("changes", n.listen)
 	rooms.Go("publisher", n.publisher.Run)
 	rooms.Go("intake", n.intake.Run)
+	rooms.Go("crons", n.crons.Run)
 	rooms.Go("dispatch", n.dispatch.Run)
 	rooms.Go("hub", n.hub.Run)
 	rooms.Go("auth", n.auth.Run)

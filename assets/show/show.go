@@ -70,6 +70,22 @@ func Ago(t, now time.Time) string {
 	return t.UTC().Format("2 Jan 2006")
 }
 
+// In writes how long after now a time is.
+func In(t, now time.Time) string {
+	d := t.Sub(now)
+	switch {
+	case t.IsZero():
+		return ""
+	case d < time.Minute:
+		return "within a minute"
+	case d < time.Hour:
+		return "in " + strconv.Itoa(int(d/time.Minute)) + " min"
+	case d < 48*time.Hour:
+		return "in " + strconv.Itoa(int(d/time.Hour)) + " h"
+	}
+	return "in " + strconv.Itoa(int(d/(24*time.Hour))) + " d"
+}
+
 // Exact is the full time, for the title beside a relative one.
 func Exact(t time.Time) string {
 	if t.IsZero() {

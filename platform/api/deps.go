@@ -12,6 +12,7 @@ type Deps struct {
 	Store      Store
 	Intake     Intake
 	Dispatcher Dispatcher
+	Crons      Crons
 	Live       Live
 	// Who returns the user behind a request's context, or a [fault.Unauthenticated].
 	Who func(context.Context) (ci.User, error)
@@ -26,8 +27,8 @@ type Deps struct {
 }
 
 func (d Deps) validate() error {
-	if d.Store == nil || d.Intake == nil || d.Dispatcher == nil || d.Live == nil || d.Who == nil || d.Ready == nil {
-		return errors.New("store, intake, dispatcher, live, who and ready are required")
+	if d.Store == nil || d.Intake == nil || d.Dispatcher == nil || d.Crons == nil || d.Live == nil || d.Who == nil || d.Ready == nil {
+		return errors.New("store, intake, dispatcher, crons, live, who and ready are required")
 	}
 	return nil
 }
@@ -55,6 +56,11 @@ type Store interface {
 	UpdateEnvVar(ctx context.Context, repoID int64, id string, change ci.EnvVarChange) (ci.EnvVar, error)
 	DeleteEnvVar(ctx context.Context, repoID int64, id string) error
 
+	Crons(ctx context.Context, repoID int64, p ci.Page) (list []ci.Cron, total int, err error)
+	Cron(ctx context.Context, id int64) (ci.Cron, error)
+	CronOfBranch(ctx context.Context, repoID int64, branch string) (ci.Cron, error)
+	DeleteCron(ctx context.Context, id int64) error
+
 	Build(ctx context.Context, id int64) (ci.Build, error)
 	Builds(ctx context.Context, f ci.BuildFilter) (list []ci.Build, total int, err error)
 	Job(ctx context.Context, id int64) (ci.Job, error)
@@ -81,6 +87,12 @@ type Dispatcher interface {
 	CancelJob(ctx context.Context, jobID int64, by string) error
 	RestartBuild(ctx context.Context, buildID int64, by string, onlyNotPassed bool) error
 	RestartJob(ctx context.Context, jobID int64, by string) error
+}
+
+// Crons builds branches at set times.
+type Crons interface {
+	// Add adds a cron in the place of the one that the branch has.
+	Add(ctx context.Context, n ci.NewCron) (ci.Cron, error)
 }
 
 // Live follows what happens, on any node.

@@ -41,6 +41,11 @@ func attributes(typ string) []string {
 			"id", "state", "result", "message", "pull_request_mergeable", "repository", "branch_name", "commit", "builds", "owner", "created_at", "event_type",
 			"base_commit", "head_commit", "messages", "config", "raw_configs", "yaml_config",
 		}
+	case "cron":
+		return []string{
+			"id", "repository", "branch", "interval", "dont_run_if_recent_build_exists", "last_run", "next_run", "created_at", "active", "schedule", "time_zone",
+			"message", "last_build",
+		}
 	case "tag":
 		return []string{"repository_id", "name", "last_build_id"}
 	}

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 type bundle struct {
 	*API
 	store *store.Store
+	now   time.Time // of the store
 	user  ci.User
 	live  *fakeLive
 	work  *fakeIntake
@@ -62,14 +63,14 @@ func onBoth(t *testing.T, test func(*testing.T, *bundle)) {
 
 func setupOn(t *testing.T, where store.Config, change ...func(*Deps, *Config)) *bundle {
 	t.Helper()
-	at := time.Date(2026, 11, 20, 5, 46, 0, 0, time.UTC)
-	where.Now, where.Settle = func() time.Time { return at }, -1
+	b := &bundle{now: time.Date(2026, 11, 20, 5, 46, 0, 0, time.UTC), ready: Readiness{Ready: true}}
+	where.Now, where.Settle = func() time.Time { return b.now }, -1
 	s, err := store.Open(t.Context(), where)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	b := &bundle{store: s, live: &fakeLive{store: s, wake: make(chan struct{}, 1)}, work: &fakeIntake{store: s}, ready: Readiness{Ready: true}}
+	b.store, b.live, b.work = s, &fakeLive{store: s, wake: make(chan struct{}, 1)}, &fakeIntake{store: s}
 	b.user = must(s.CreateUser(t.Context(), ci.NewUser{Login: "ines", Name: "Ines Mill", Email: "ines@mill.example"}))(t)
 	must(s.CreateUser(t.Context(), ci.NewUser{Login: "uma", Email: "uma@mill.example", Admin: true}))(t)
 	b.repo = b.addRepository(t, "acme/app")
@@ -77,7 +78,7 @@ func setupOn(t *testing.T, where store.Config, change ...func(*Deps, *Config)) *
 	b.stop = stop
 	t.Cleanup(stop)
 	deps := Deps{
-		Store: s, Intake: b.work, Dispatcher: dispatcher{s}, Live: b.live, Who: who,
+		Store: s, Intake: b.work, Dispatcher: dispatcher{s}, Crons: crons{s}, Live: b.live, Who: who,
 		Ready: func(context.Context) Readiness { return b.ready },
 		Lint: func(_ context.Context, text []byte) []ci.ConfigMessage {
 			return []ci.ConfigMessage{{Level: "warn", Key: "language", Text: fmt.Sprintf("%d bytes", len(text)), Line: 1}, {Level: "info", Text: "not shown"}}
@@ -307,6 +308,16 @@ func (d dispatcher) RestartBuild(ctx context.Context, id int64, by string, only 
 func (d dispatcher) RestartJob(ctx context.Context, id int64, by string) error {
 	_, err := d.Store.RestartJob(ctx, id, by)
 	return err
+}
+
+// crons is the store's part of the real one, where there is one branch.
+type crons struct{ *store.Store }
+
+func (k crons) Add(ctx context.Context, n ci.NewCron) (ci.Cron, error) {
+	if n.Branch == "gone" {
+		return ci.Cron{}, fault.Field("branch", "There is no branch %q.", n.Branch)
+	}
+	return k.CreateCron(ctx, n)
 }
 
 // fakeLive reads the store whenever it is woken.

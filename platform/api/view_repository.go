@@ -92,10 +92,10 @@ func (v *view) repositoryPermissions() *object {
 		"read", "activate", "deactivate", "star", "unstar", "create_request", "build_restart", "build_create", "build_cancel", "log_view", "log_delete",
 	}
 	denied := []string{
-		"migrate", "create_cron", "create_key_pair", "delete_key_pair", "check_scan_results", "settings_create", "settings_delete",
+		"migrate", "create_key_pair", "delete_key_pair", "check_scan_results", "settings_create", "settings_delete",
 		"settings_update", "settings_read", "build_debug", "cache_delete", "cache_view",
 	}
-	return permissions(granted, denied).set("create_env_var", v.user.Admin).set("admin", v.user.Admin)
+	return permissions(granted, denied).set("create_env_var", v.user.Admin).set("create_cron", v.user.Admin).set("admin", v.user.Admin)
 }
 
 func branchHref(repoID int64, name string) string {

@@ -379,3 +379,28 @@ func TestOvertakenRequestIsLeftAlone(t *testing.T) {
 		t.Errorf("the overtaken request was changed: %+v", got)
 	}
 }
+
+// TestCronWithoutItsBranchIsStopped: it would fail each time. What may go better does not stop it, and neither is a push
+// anything to a cron.
+func TestCronWithoutItsBranchIsStopped(t *testing.T) {
+	t.Parallel()
+	gone := fault.New(fault.NotFound, "There is no branch %q.", "main").Named("git_ref_missing")
+	for name, tt := range map[string]struct {
+		event ci.Event
+		err   error
+		want  string
+	}{
+		"a cron":                   {ci.EventCron, gone, `There is no branch "main".`},
+		"a push":                   {ci.EventPush, gone, ""},
+		"a cron that may not read": {ci.EventCron, fault.New(fault.Forbidden, "The key is refused."), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := &fakeGit{ResolveFunc: func(context.Context, ci.Repository, ci.Request) (ci.Commit, error) { return ci.Commit{}, tt.err }}
+			got, _ := work(t, newFakeStore(), g, ci.Request{Event: tt.event})
+			if !got.rejected || got.stopped != tt.want {
+				t.Errorf("rejected: %t, stopped: %q, want %q", got.rejected, got.stopped, tt.want)
+			}
+		})
+	}
+}

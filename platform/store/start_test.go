@@ -70,6 +70,7 @@ func TestDeleteRepository_leavesNoRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	fireCron(t, s, db, r.ID)
 	count := func() map[string]int {
 		t.Helper()
 		counts := map[string]int{}
@@ -98,6 +99,21 @@ func TestDeleteRepository_leavesNoRow(t *testing.T) {
 				t.Errorf("table %s has %d rows left", table, n)
 			}
 		}
+	}
+}
+
+// fireCron lets a cron have been due.
+func fireCron(t *testing.T, s *store.Store, db *sql.DB, repo int64) {
+	t.Helper()
+	k, err := s.CreateCron(t.Context(), ci.NewCron{RepositoryID: repo, Branch: "main", Interval: "daily"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "UPDATE crons SET next_run = created_at"); err != nil {
+		t.Fatal(err)
+	}
+	if _, fired, err := s.FireCron(t.Context(), k.ID); err != nil || !fired {
+		t.Fatalf("fired: %t, %v", fired, err)
 	}
 }
 

@@ -16,6 +16,7 @@ var toasts = map[string]string{
 	"restarted": "%s restarts.", "canceled": "%s is canceled.", "removed": "%s is removed. Its git repository is untouched.",
 	"activated": "%s builds again.", "deactivated": "%s does not build any more. What was built stays.", "token-deleted": "The token is deleted. Whatever used it is signed out.",
 	"variable-added": "%s is set. Jobs that are handed out from now on have it.", "variable-deleted": "The variable is deleted.",
+	"cron-added": "%s is built at set times from now on.", "cron-deleted": "%s is not built at set times any more.",
 	"kept": "Kept for this browser.",
 }
 

@@ -30,6 +30,9 @@ type repositories interface {
 	EnvVars(ctx context.Context, repoID int64) ([]ci.EnvVar, error)
 	CreateEnvVar(ctx context.Context, n ci.NewEnvVar) (ci.EnvVar, error)
 	DeleteEnvVar(ctx context.Context, repoID int64, id string) error
+	Crons(ctx context.Context, repoID int64, page ci.Page) ([]ci.Cron, int, error)
+	Cron(ctx context.Context, id int64) (ci.Cron, error)
+	DeleteCron(ctx context.Context, id int64) error
 }
 
 type builds interface {
@@ -64,6 +67,12 @@ type Dispatcher interface {
 	RestartJob(ctx context.Context, jobID int64, by string) error
 }
 
+// Crons builds branches at set times.
+type Crons interface {
+	// Add adds a cron in the place of the one that the branch has.
+	Add(ctx context.Context, n ci.NewCron) (ci.Cron, error)
+}
+
 // Auth signs people in and out, and keeps their tokens.
 type Auth interface {
 	// SignIn answers [fault.Unauthenticated] for a wrong pair and [fault.Limited] after too many.
@@ -81,6 +90,7 @@ type Deps struct {
 	Store    Store
 	Intake   Intake
 	Dispatch Dispatcher
+	Crons    Crons
 	Auth     Auth
 	// Who says who asks: [fault.Unauthenticated] for nobody, another error where that cannot be found out now.
 	Who func(ctx context.Context) (ci.User, error)

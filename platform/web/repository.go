@@ -39,7 +39,7 @@ func placeOf(path string) place {
 	}
 	if n >= 3 {
 		switch seg[n-1] {
-		case "branches", "requests", "variables", "settings", "trigger", "star":
+		case "branches", "requests", "variables", "crons", "settings", "trigger", "star":
 			return place{slug: slug(1), page: seg[n-1]}
 		}
 	}
@@ -70,12 +70,12 @@ func (s *server) inPages(method string, at place) inPage {
 	}
 	if method == http.MethodPost {
 		return map[string]inPage{
-			"star": s.star, "trigger": s.triggerBuild, "settings": s.changeSettings, "variables": s.changeVariables,
+			"star": s.star, "trigger": s.triggerBuild, "settings": s.changeSettings, "variables": s.changeVariables, "crons": s.changeCrons,
 			"builds/cancel": s.cancelBuild, "builds/restart": s.restartBuild, "jobs/cancel": s.cancelJob, "jobs/restart": s.restartJob,
 		}[key]
 	}
 	return map[string]inPage{
-		"": s.buildsPage, "branches": s.branchesPage, "requests": s.requestsPage, "settings": s.settingsPage, "variables": s.variablesPage, "trigger": s.triggerPage,
+		"": s.buildsPage, "branches": s.branchesPage, "requests": s.requestsPage, "settings": s.settingsPage, "variables": s.variablesPage, "crons": s.cronsPage, "trigger": s.triggerPage,
 		"builds": s.buildPage, "builds/config": s.configPage, "jobs": s.jobPage, "jobs/log": s.jobLog, "jobs/log.txt": s.jobLogText,
 	}[key]
 }
@@ -104,7 +104,7 @@ func (s *server) head(repo ci.Repository, here string, last *ci.Build) repoHead 
 		}
 		h.Now = &repoNow{State: string(last.State), Text: text, Href: buildHref(repo.Slug, last.Number)}
 	}
-	for _, t := range []struct{ name, path string }{{"Builds", ""}, {"Branches", "/branches"}, {"Requests", "/requests"}, {"Variables", "/variables"}, {"Settings", "/settings"}} {
+	for _, t := range []struct{ name, path string }{{"Builds", ""}, {"Branches", "/branches"}, {"Requests", "/requests"}, {"Variables", "/variables"}, {"Crons", "/crons"}, {"Settings", "/settings"}} {
 		h.Tabs = append(h.Tabs, choice{Name: t.name, Href: href + t.path, Here: t.name == here})
 	}
 	return h

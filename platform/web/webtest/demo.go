@@ -35,6 +35,7 @@ type Demo struct {
 	requests []ci.Request
 	tokens   []ci.Token
 	vars     []ci.EnvVar
+	crons    []ci.Cron
 	queues   []ci.QueueStatus
 	attempts map[int64][]ci.Attempt
 	logs     map[logKey]*demoLog
@@ -66,7 +67,7 @@ func Empty(now time.Time) *Demo {
 
 // Handler is the pages over the demo.
 func (d *Demo) Handler() (http.Handler, error) {
-	return web.New(web.Deps{Store: d, Intake: d, Dispatch: d, Auth: d, Who: d.Who, Changes: d.Changes, Now: d.Now,
+	return web.New(web.Deps{Store: d, Intake: d, Dispatch: d, Crons: crons{d}, Auth: d, Who: d.Who, Changes: d.Changes, Now: d.Now,
 		ClientIP: func(context.Context) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 1}) },
 		Why:      func(ci.Job, []ci.QueueStatus) string { return d.Why },
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)), Config: web.Config{Version: "0.1.0"}})
