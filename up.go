@@ -15,17 +15,19 @@ import (
 
 // upCommand is the trial: everything in one process.
 type upCommand struct {
-	DataDir   string `help:"Where all data is kept." env:"HEADRACE_DATA_DIR" default:"./.headrace"`
-	HTTP      string `help:"Address of the pages and the API." name:"http" placeholder:"ADDR"`
-	Dashboard string `help:"Address of the admin dashboard." placeholder:"ADDR"`
-	Config    string `help:"Configuration file; default: config.json in the data directory." placeholder:"FILE"`
-	PoolSize  int    `help:"How many jobs at a time; default: the number of CPUs." env:"HEADRACE_POOL_SIZE"`
-	Demo      bool   `help:"Add a small sample repository and build it."`
+	DataDir   string      `help:"Where all data is kept." env:"HEADRACE_DATA_DIR" default:"./.headrace"`
+	HTTP      string      `help:"Address of the pages and the API." name:"http" placeholder:"ADDR"`
+	Dashboard string      `help:"Address of the admin dashboard." placeholder:"ADDR"`
+	Config    string      `help:"Configuration file; default: config.json in the data directory." placeholder:"FILE"`
+	PoolSize  int         `help:"How many jobs at a time; default: the number of CPUs." env:"HEADRACE_POOL_SIZE"`
+	Demo      bool        `help:"Add a small sample repository and build it."`
+	Executor  string      `help:"What runs the jobs: local (no isolation), or docker." env:"HEADRACE_EXECUTOR" default:"local" enum:"docker,local"`
+	Docker    dockerFlags `embed:""`
 }
 
 // Help shows an example.
 func (upCommand) Help() string {
-	return "Example: headrace up --demo\n\nJobs of the trial run on this machine as you, without isolation: build only what you trust."
+	return "Example: headrace up --demo\n\nJobs of the trial run on this machine as you, without isolation: build only what you trust. With --executor docker they run in containers."
 }
 
 // Run runs the trial until it is told to stop.
@@ -45,8 +47,8 @@ func (c upCommand) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer func() { _ = node.Close() }()
-	w, done, err := newWorker(node.Carrier(), workerPlan{
-		dir: s.Path("worker"), name: s.NodeName, queue: platform.DefaultQueue, slots: c.PoolSize,
+	w, done, err := newWorker(ctx, node.Carrier(), workerPlan{
+		dir: s.Path("worker"), name: s.NodeName, queue: platform.DefaultQueue, slots: c.PoolSize, executor: c.Executor, docker: c.Docker,
 		timeout: s.JobTimeout, silence: s.LogSilence, logLimit: s.LogBytes,
 	}, log)
 	if err != nil {
@@ -97,7 +99,9 @@ func (c upCommand) welcome(ctx context.Context, t terminal, s settings.Settings,
 	if err := welcome(ctx, t, node); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintln(t.out, "  jobs run on this machine without isolation: build only what you trust")
+	if c.Executor == "local" {
+		_, _ = fmt.Fprintln(t.out, "  jobs run on this machine without isolation: build only what you trust")
+	}
 	if err := writeLocal(ctx, s, node); err != nil {
 		return err
 	}

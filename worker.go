@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
@@ -21,7 +20,6 @@ import (
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/internal/run"
 	"github.com/headrace/headrace/worker"
-	"github.com/headrace/headrace/worker/executor/local"
 	"github.com/headrace/headrace/worker/script"
 )
 
@@ -44,7 +42,7 @@ type workerCommand struct {
 	TLSKey           string        `help:"PEM file with its key." env:"HEADRACE_AMQP_TLS_KEY" name:"amqp-tls-key" placeholder:"FILE"`
 	Queue            string        `help:"Queue to take jobs from." env:"HEADRACE_QUEUE" default:"builds.linux"`
 	PoolSize         int           `help:"How many jobs at a time; default: the number of CPUs." env:"HEADRACE_POOL_SIZE"`
-	Executor         string        `help:"What runs the jobs: local (no isolation)." env:"HEADRACE_EXECUTOR" default:"local" enum:"local"`
+	Executor         string        `help:"What runs the jobs: docker, or local (no isolation)." env:"HEADRACE_EXECUTOR" default:"docker" enum:"docker,local"`
 	Name             string        `help:"Name for people; default: the host's." env:"HEADRACE_WORKER_NAME"`
 	DataDir          string        `help:"Where work directories are made, and the socket of its status." env:"HEADRACE_DATA_DIR" default:"/var/lib/headrace-worker"`
 	Health           string        `help:"Address that answers /healthz and /readyz; none by default." env:"HEADRACE_HEALTH" placeholder:"ADDR"`
@@ -52,6 +50,7 @@ type workerCommand struct {
 	LogSilence       time.Duration `help:"How long a job's log may be silent." env:"HEADRACE_JOB_LOG_SILENCE" default:"10m"`
 	LogLimit         int64         `help:"How many bytes a job's log may have." env:"HEADRACE_JOB_LOG_LIMIT" default:"67108864"`
 	LogLevel         string        `help:"debug, info, warn or error." env:"HEADRACE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error"`
+	Docker           dockerFlags   `embed:""`
 }
 
 // Help shows an example.
@@ -124,8 +123,8 @@ func platformHosts(list string) (string, error) {
 
 // serve runs the worker. The first signal lets running jobs end and takes no new ones; the second gives them back at once.
 func (c workerCommand) serve(ctx context.Context, carrier broker.Carrier, health net.Listener, log *slog.Logger) error {
-	w, done, err := newWorker(carrier, workerPlan{
-		dir: c.DataDir, name: c.Name, queue: c.Queue, slots: c.PoolSize,
+	w, done, err := newWorker(ctx, carrier, workerPlan{
+		dir: c.DataDir, name: c.Name, queue: c.Queue, slots: c.PoolSize, executor: c.Executor, docker: c.Docker,
 		timeout: c.JobTimeout, silence: c.LogSilence, logLimit: c.LogLimit,
 	}, log)
 	if err != nil {
@@ -183,19 +182,21 @@ type workerPlan struct {
 	slots            int
 	timeout, silence time.Duration
 	logLimit         int64
+	executor         string
+	docker           dockerFlags
 }
 
-// newWorker wires a worker with the local executor; done lets go of its directory.
-func newWorker(carrier broker.Carrier, p workerPlan, log *slog.Logger) (w *worker.Worker, done func(), err error) {
+// newWorker wires a worker with its executor; done lets go of its directory.
+func newWorker(ctx context.Context, carrier broker.Carrier, p workerPlan, log *slog.Logger) (w *worker.Worker, done func(), err error) {
 	if p.name == "" {
 		p.name, _ = os.Hostname()
 	}
 	if p.slots <= 0 {
 		p.slots = runtime.NumCPU()
 	}
-	exec, err := local.Open(local.Config{Dir: filepath.Join(p.dir, "jobs"), Log: log})
+	exec, err := openExecutor(ctx, p, log)
 	if err != nil {
-		return nil, nil, fmt.Errorf("local executor: %w", err)
+		return nil, nil, err
 	}
 	done = func() { _ = exec.Close() }
 	w, err = worker.New(carrier, exec, worker.Config{

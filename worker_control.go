@@ -43,6 +43,8 @@ type workerState struct {
 	Queue        string      `json:"queue"`
 	Executor     string      `json:"executor"`
 	Isolated     bool        `json:"isolated"`
+	Engine       string      `json:"engine,omitempty"`
+	Trouble      string      `json:"trouble,omitempty"`
 	Broker       brokerState `json:"broker"`
 	Draining     bool        `json:"draining"`
 	Slots        int         `json:"slots"`
@@ -72,7 +74,7 @@ type workerRun struct {
 func (c *workerControl) state() workerState {
 	s, b := c.worker.Status(), c.carrier.State()
 	state := workerState{
-		PID: os.Getpid(), ID: s.ID, Name: s.Name, Version: s.Version, StartedAt: c.started, Queue: s.Queue, Executor: s.Executor, Isolated: s.Isolated,
+		PID: os.Getpid(), ID: s.ID, Name: s.Name, Version: s.Version, StartedAt: c.started, Queue: s.Queue, Executor: s.Executor, Isolated: s.Isolated, Engine: s.Engine, Trouble: s.Trouble,
 		Broker: brokerState(b), Draining: s.Draining, Slots: s.Slots, Busy: s.Busy, Runs: []workerRun{}, Unstored: s.Unstored, SpoolBytes: s.SpoolBytes, SpoolTrouble: s.SpoolTrouble,
 	}
 	for _, r := range s.Runs {
@@ -107,6 +109,8 @@ func (c *workerControl) health() http.Handler {
 			r.Status, r.Reason = "draining", "The worker takes no new jobs; it ends when those that run have ended."
 		case !b.Connected:
 			r.Status, r.Reason = "waiting", "The worker waits for RabbitMQ."
+		case c.worker.Status().Trouble != "":
+			r.Status, r.Reason = "waiting", "The worker takes no jobs until what runs them is back."
 		default:
 			code = http.StatusOK
 		}

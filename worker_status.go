@@ -128,7 +128,13 @@ func (s workerState) print(w io.Writer, now time.Time) error {
 	if !s.Isolated {
 		isolation = "no isolation"
 	}
+	if s.Engine != "" {
+		isolation = s.Engine + ", " + isolation
+	}
 	_, _ = fmt.Fprintf(table, "  executor\t%s, %s\n", s.Executor, isolation)
+	if s.Trouble != "" {
+		_, _ = fmt.Fprintf(table, "  no jobs are taken\t%s\n", s.Trouble)
+	}
 	jobs := fmt.Sprintf("%d of %d slots", s.Busy, s.Slots)
 	if s.Draining {
 		jobs += "; draining: no new jobs are taken"

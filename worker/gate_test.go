@@ -28,6 +28,9 @@ func newDependent(why string) *dependent {
 	return &dependent{fakeExecutor: fakeExecutor{started: make(chan *fakeProcess, 100)}, why: why, changed: make(chan struct{})}
 }
 
+// Engine is of no version.
+func (d *dependent) Engine() string { return "Fake" }
+
 // Trouble is what the test says.
 func (d *dependent) Trouble() (string, <-chan struct{}) {
 	d.at.Lock()
@@ -53,7 +56,7 @@ func TestWorker_takesNoJobsWhileItsEngineIsAway(t *testing.T) {
 		if d.settled.Load() != 0 || len(exec.started) != 0 {
 			t.Error("a job was taken although none can be started")
 		}
-		if s := b.w.Status(); s.Trouble != "The engine is away." {
+		if s := b.w.Status(); s.Trouble != "The engine is away." || s.Engine != "Fake" {
 			t.Errorf("Status = %+v", s)
 		}
 		exec.set("")

@@ -1,11 +1,17 @@
 package worker
 
-import "time"
+import (
+	"time"
+
+	"github.com/headrace/headrace/worker/executor"
+)
 
 // Status is how the worker stands, for people.
 type Status struct {
 	ID, Name, Version, Queue, Executor string
 	Isolated                           bool
+	// Engine is what the executor depends on, such as "Docker 20.10.24"; empty where it is nothing, or not known.
+	Engine string
 	// Trouble says why it takes no jobs now; empty: it takes some.
 	Trouble     string
 	Connected   bool
@@ -35,6 +41,9 @@ func (w *Worker) Status() Status {
 		ID: w.cfg.ID, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue,
 		Executor: w.exec.Name(), Isolated: w.exec.Isolated(), Trouble: w.gate.trouble(), Connected: w.carrier.State().Connected,
 		Draining: w.draining(), Slots: w.cfg.Slots, SpoolBytes: w.spool.Used(), SpoolTrouble: w.spool.Trouble(),
+	}
+	if d, ok := w.exec.(executor.Dependent); ok {
+		s.Engine = d.Engine()
 	}
 	for _, t := range w.all() {
 		switch claimed, last := t.standing(); {

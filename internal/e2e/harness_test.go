@@ -80,7 +80,7 @@ func start(t *testing.T, name string, env []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, name: name, args: append([]string{path}, args...), env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LANG=C.UTF-8"}, env...), out: &lockedBuffer{}}
+	p := &process{t: t, name: name, args: append([]string{path}, args...), env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LANG=C.UTF-8", "HEADRACE_EXECUTOR=local"}, env...), out: &lockedBuffer{}}
 	p.start()
 	t.Cleanup(func() {
 		p.kill()

@@ -25,6 +25,8 @@ type Executor interface {
 
 // Dependent is an executor that depends on something which may be away, such as a container engine.
 type Dependent interface {
+	// Engine names it for people, with its version; empty while that is not known.
+	Engine() string
 	// Trouble says, in a sentence for people, why no job can be started now; empty means that it can. changed is closed when
 	// there is another answer.
 	Trouble() (why string, changed <-chan struct{})

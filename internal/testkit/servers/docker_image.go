@@ -122,6 +122,11 @@ func (d *Docker) tryOut(ctx context.Context) error {
 	return errors.Join(err, d.call(ctx, http.MethodDelete, "/containers/"+made.ID+"?force=1", nil, nil))
 }
 
+// Ask reads what the engine says of a path of its API.
+func (d *Docker) Ask(ctx context.Context, path string, into any) error {
+	return d.call(ctx, http.MethodGet, path, nil, into)
+}
+
 // call asks the engine. What it answers is read wholly; into keeps the answer.
 func (d *Docker) call(ctx context.Context, method, path string, body io.Reader, into any) error {
 	transport := &http.Transport{
