@@ -96,20 +96,39 @@ func newLoad(apis []platformAPI) *load { return &load{apis: apis, accepted: map[
 
 func (l *load) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		l.mu.Lock()
-		l.next++
-		key := fmt.Sprintf("load-%d", l.next)
-		l.mu.Unlock()
-		for attempt := 0; ctx.Err() == nil; attempt++ {
-			if id, ok := l.ask(ctx, l.apis[attempt%len(l.apis)], key); ok {
-				l.mu.Lock()
-				l.accepted[key] = id
-				l.mu.Unlock()
-				break
-			}
-			wait(ctx, 20*time.Millisecond)
-		}
+		l.askFor(ctx, fmt.Sprintf("load-%d", l.number()))
 		wait(ctx, 400*time.Millisecond)
+	}
+}
+
+// runTo asks for builds until there are so many.
+func (l *load) runTo(ctx context.Context, n int) {
+	for ctx.Err() == nil {
+		number := l.number()
+		if number > n {
+			return
+		}
+		l.askFor(ctx, fmt.Sprintf("load-%d", number))
+	}
+}
+
+func (l *load) number() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next++
+	return l.next
+}
+
+// askFor asks until the request is accepted.
+func (l *load) askFor(ctx context.Context, key string) {
+	for attempt := 0; ctx.Err() == nil; attempt++ {
+		if id, ok := l.ask(ctx, l.apis[attempt%len(l.apis)], key); ok {
+			l.mu.Lock()
+			l.accepted[key] = id
+			l.mu.Unlock()
+			return
+		}
+		wait(ctx, 20*time.Millisecond)
 	}
 }
 

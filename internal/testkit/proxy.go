@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"io"
 	"net"
 	"net/url"
 	"sync"
@@ -11,6 +12,7 @@ import (
 type Proxy struct {
 	target   string
 	listener net.Listener
+	hear     func(io.Reader) io.Reader // what the client gets of what the server says
 	wg       sync.WaitGroup
 
 	mu    sync.Mutex
@@ -27,6 +29,18 @@ type pair struct {
 // NewProxy returns a proxy before the server that the URL names, and the URL with the proxy in the server's place.
 func NewProxy(tb testing.TB, server string) (*Proxy, string) {
 	tb.Helper()
+	return newProxy(tb, server, func(r io.Reader) io.Reader { return r })
+}
+
+// NewAMQPProxy returns a proxy before a RabbitMQ server that hands the body of every message which a client gets to edit
+// first. What edit does to it in place is what the client reads; it is called by several connections at once.
+func NewAMQPProxy(tb testing.TB, server string, edit func(body []byte)) (*Proxy, string) {
+	tb.Helper()
+	return newProxy(tb, server, func(r io.Reader) io.Reader { return &frames{from: r, edit: edit} })
+}
+
+func newProxy(tb testing.TB, server string, hear func(io.Reader) io.Reader) (*Proxy, string) {
+	tb.Helper()
 	u, err := url.Parse(server)
 	if err != nil {
 		tb.Fatal("the server's address is not a URL")
@@ -35,7 +49,7 @@ func NewProxy(tb testing.TB, server string) (*Proxy, string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &Proxy{target: u.Host, listener: l, pairs: map[*pair]struct{}{}}
+	p := &Proxy{target: u.Host, listener: l, hear: hear, pairs: map[*pair]struct{}{}}
 	p.wg.Go(p.accept)
 	tb.Cleanup(func() {
 		if err := l.Close(); err != nil {
@@ -93,7 +107,7 @@ func (p *Proxy) accept() {
 		p.mu.Unlock()
 		var both sync.WaitGroup
 		both.Go(func() { c.pump(far, near) })
-		both.Go(func() { c.pump(near, far) })
+		both.Go(func() { c.pump(near, p.hear(far)) })
 		p.wg.Go(func() {
 			both.Wait()
 			p.mu.Lock()
@@ -104,7 +118,7 @@ func (p *Proxy) accept() {
 }
 
 // pump moves bytes one way until an end of either side, which it tells the other unless the pair is frozen.
-func (c *pair) pump(to, from net.Conn) {
+func (c *pair) pump(to io.Writer, from io.Reader) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)

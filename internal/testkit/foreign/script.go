@@ -16,7 +16,7 @@ import (
 // script asks for the script of the job, again and again for a while, whatever the error is.
 func (t *task) script(ctx context.Context) ([]byte, error) {
 	var errs []error
-	for n := range 8 {
+	for n := range t.config.ScriptTries {
 		text, err := t.askScript(ctx)
 		if err == nil || ctx.Err() != nil {
 			return text, nil

@@ -29,6 +29,8 @@ type Config struct {
 	Prepare time.Duration
 	// Resets is how many jobs are given back, the first ones.
 	Resets int
+	// ScriptTries is how often the script is asked for, with pauses that grow by 50 ms. Default 8.
+	ScriptTries int
 	// FinalOnStop: a stopped worker still says of each running job's log that it is complete.
 	FinalOnStop bool
 }
@@ -70,6 +72,9 @@ const reportChannels = 3
 // Start connects and takes jobs until the worker is stopped.
 func Start(c Config) (*Worker, error) {
 	c.Pool = max(c.Pool, 1)
+	if c.ScriptTries <= 0 {
+		c.ScriptTries = 8
+	}
 	conn, err := amqp091.Dial(c.AMQP)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -119,7 +120,8 @@ func (r *RabbitMQ) startMapper(port int) error {
 	return nil
 }
 
-// answers asks whether the node has booted: its management API lists the virtual host as running.
+// answers asks whether the node has booted: its management API lists the virtual host as running, and clients may connect,
+// which comes last.
 func (r *RabbitMQ) answers(ctx context.Context) error {
 	body, err := r.Manage(ctx, http.MethodGet, "/api/health/checks/virtual-hosts", "")
 	if err != nil {
@@ -128,7 +130,15 @@ func (r *RabbitMQ) answers(ctx context.Context) error {
 	if !strings.Contains(body, `"ok"`) {
 		return fmt.Errorf("virtual host %s is not up: %s", brokerVhost, body)
 	}
-	return nil
+	u, err := url.Parse(r.url)
+	if err != nil {
+		return fmt.Errorf("read the address of RabbitMQ: %w", err)
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", u.Host)
+	if err != nil {
+		return fmt.Errorf("connect to RabbitMQ: %w", err)
+	}
+	return conn.Close()
 }
 
 // Control runs rabbitmqctl on the node.
