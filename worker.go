@@ -202,7 +202,7 @@ func newWorker(ctx context.Context, carrier broker.Carrier, p workerPlan, log *s
 	w, err = worker.New(carrier, exec, worker.Config{
 		Home: exec.Home(), Generation: exec.Generation(), SpoolDir: filepath.Join(p.dir, "spool"), Name: p.name, Queue: p.queue, Slots: p.slots, Version: version,
 		HardTimeout: p.timeout, LogSilence: p.silence, LogLimit: p.logLimit, Log: log,
-		Generate: func(j broker.Job) ([]byte, error) { return script.Generate(j, script.Options{}) },
+		Generate: func(j broker.Job) ([]byte, error) { return script.Generate(j, script.Options{OwnMachine: exec.Isolated()}) },
 	})
 	if err != nil {
 		done()

@@ -68,7 +68,7 @@ func (s scripts) Script(ctx context.Context, message []byte, jobID string) ([]by
 		return nil, err
 	}
 	job.EnvVars = slices.Concat(job.EnvVars, secrets)
-	text, err := script.Generate(job, script.Options{})
+	text, err := script.Generate(job, script.Options{OwnMachine: true}) // foreign workers run each job in a container or machine of its own
 	if err != nil {
 		return script.Problem(err), nil
 	}

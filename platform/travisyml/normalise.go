@@ -108,7 +108,7 @@ func (n *normaliser) fallback(root *node, key, value string, list bool) *node {
 // notYet reports what this installation reads but does not act on.
 func (n *normaliser) notYet(root *node) {
 	dormant := []string{
-		"addons", "cache", "deploy", "notifications", "services", "workspaces", "vault", "vm", "keys",
+		"cache", "deploy", "notifications", "workspaces", "vault", "vm", "keys",
 		"before_deploy", "after_deploy", "before_cache",
 	}
 	report := func(m *node, key string) {

@@ -6,7 +6,7 @@
 // command. It has two parts: runtime.sh, the functions that are the same for every job, and below it the job itself, in the
 // order in which things happen:
 //
-//	notices -> built-in variables -> checkout -> settings, then .travis.yml variables -> language
+//	notices -> built-in variables -> packages, addons, services -> checkout -> settings, then .travis.yml variables -> language
 //	  -> before_install -> install -> before_script      a command that fails ends the job: 2, errored
 //	  -> script                                          every command runs; one that fails makes it 1, failed
 //	  -> before_cache -> after_success | after_failure -> after_script    change nothing in the result

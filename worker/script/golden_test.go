@@ -60,6 +60,9 @@ func goldenJobs() map[string]broker.Job {
 		"env":     env,
 		"notices": jobOf(`{"language":"python","python":"3.10","os":"osx","services":["redis","postgresql"],"addons":{"apt":{"packages":["jq"]}},"cache":{"pip":true},
 			"workspaces":{"use":["w"]},"deploy":[{"provider":"releases"}],"script":"skip","install":["ignore"]}`),
+		"addons": jobOf(`{"language":"generic","services":["docker","postgresql","xvfb","mysql","nonesuch"],"script":"make",
+			"addons":{"apt":{"packages":["jq","libssl-dev=1.1*","$(x)"],"sources":["ubuntu-toolchain-r-test",{"name":"llvm-toolchain-focal-14"},{"sourceline":"deb https://x.example focal main","key_url":"https://x.example/key"},"nonesuch"]},
+			"apt_packages":["git"],"hosts":["a.example","-b"],"ssh_known_hosts":["git.example:2222","-oProxyCommand=x"],"chrome":"stable","postgresql":"13","mariadb":"10","snaps":["x"],"sauce_connect":true,"coverity_scan":false}}`),
 		"no-clone":  jobOf(`{"language":"cpp","compiler":"clang","git":{"clone":false}}`),
 		"minimal":   {Job: broker.JobDetails{ID: 210}, Config: json.RawMessage(`{"script":"echo minimal"}`)},
 		"map-in-it": jobOf(`{"language":"cobol","script":["true",{"echo size":"$(wc -c f)"}]}`),
@@ -101,7 +104,10 @@ func TestGenerate_golden(t *testing.T) {
 func bytesHasRuntime(script []byte) bool { return bytes.Count(script, []byte(runtimeText)) == 1 }
 
 func withoutRuntime(script []byte) []byte {
-	return bytes.Replace(script, []byte(runtimeText), []byte("# (runtime.sh)\n"), 1)
+	for name, text := range map[string]string{"runtime": runtimeText, "addons": rootText, "services": servicesText, "apt": aptText} {
+		script = bytes.Replace(script, []byte(text), []byte("# ("+name+".sh)\n"), 1)
+	}
+	return script
 }
 
 // checkSyntax lets bash read the script without running it.
@@ -131,12 +137,16 @@ func TestGenerate_shellcheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	lint("with runtime.sh", whole)
+	if whole, err = Generate(jobOf(`{"services":["redis","xvfb"],"addons":{"apt":{"packages":["jq"]}},"script":"true"}`), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	lint("with all that is shared", whole)
 	for name, job := range goldenJobs() {
 		got, err := Generate(job, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		lint(name, withoutRuntime(got), "-e", "SC2154") // variables of runtime.sh
+		lint(name, withoutRuntime(got), "-e", "SC2154") // variables of the shared parts
 	}
 }
 

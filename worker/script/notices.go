@@ -28,8 +28,6 @@ func unsupported(c config) []string {
 			lines = append(lines, fmt.Sprintf(format, strings.Join(things, ", ")))
 		}
 	}
-	note("services: %s are not started yet by this version of Headrace.", c.list("services"))
-	note("addons: %s are not installed yet by this version of Headrace.", c.object("addons").names())
 	note("cache: %s: nothing is kept between builds yet by this version of Headrace.", c.object("cache").names())
 	note("workspaces: %s: files are not passed from job to job yet by this version of Headrace.", c.object("workspaces").names())
 	note("deploy: %s: this version of Headrace does not deploy yet. before_deploy and after_deploy do not run either.", deployProviders(c))

@@ -57,7 +57,12 @@ func (m machine) command(ctx context.Context, t *testing.T, script []byte) (*exe
 // run generates the script of a job and runs it to its end.
 func (m machine) run(t *testing.T, job broker.Job) outcome {
 	t.Helper()
-	script, err := Generate(job, Options{})
+	return m.runWith(t, job, Options{})
+}
+
+func (m machine) runWith(t *testing.T, job broker.Job, o Options) outcome {
+	t.Helper()
+	script, err := Generate(job, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,8 @@ type Options struct {
 	CloneURL string
 	// Dir is the directory of the checkout below HOME; empty = "build/<slug>".
 	Dir string
+	// OwnMachine says that the job has its machine or container for itself: packages may be installed and services started.
+	OwnMachine bool
 }
 
 func (o Options) withDefaults(j broker.Job) Options {
@@ -67,6 +69,8 @@ func Generate(j broker.Job, o Options) ([]byte, error) {
 	g.head()
 	g.notices(lang)
 	g.builtins()
+	g.machine()
+	g.addons()
 	g.checkout()
 	g.variables(vars)
 	g.language(lang)
@@ -106,6 +110,7 @@ func (g *generator) head() {
 	g.linef("# shellcheck disable=SC1090,SC1091,SC2016,SC2034,SC2317,SC2319")
 	g.linef("")
 	g.text(runtimeText)
+	g.library()
 	g.linef("")
 	g.linef("# ==== The job ====")
 	g.linef("# In braces, so that bash reads all of it before it runs any of it.")

@@ -4,14 +4,16 @@
 # shellcheck disable=SC1090,SC1091,SC2016,SC2034,SC2317,SC2319
 
 # (runtime.sh)
+# (addons.sh)
+headrace_own=
+# (services.sh)
+# (apt.sh)
 
 # ==== The job ====
 # In braces, so that bash reads all of it before it runs any of it.
 {
 
 # ---- What this version does not do ----
-headrace_say 'services: redis, postgresql are not started yet by this version of Headrace.'
-headrace_say 'addons: apt are not installed yet by this version of Headrace.'
 headrace_say 'cache: pip: nothing is kept between builds yet by this version of Headrace.'
 headrace_say 'workspaces: use: files are not passed from job to job yet by this version of Headrace.'
 headrace_say 'deploy: releases: this version of Headrace does not deploy yet. before_deploy and after_deploy do not run either.'
@@ -64,6 +66,21 @@ case $(uname -m) in
   *) TRAVIS_CPU_ARCH=$(uname -m) ;;
 esac
 export TRAVIS_CPU_ARCH TRAVIS_ARCH=$TRAVIS_CPU_ARCH
+
+if [[ -z ${HEADRACE_PREPARED:-} ]]; then
+
+# ---- addons.apt ----
+headrace_say 'addons.apt: only linux has it, and this job is for osx.'
+
+# ---- services ----
+headrace_start services.1 'headrace_service redis redis-server 6379' 'service redis-server start'
+eval "$TRAVIS_CMD"
+headrace_end $?
+headrace_start services.2 'headrace_service postgresql postgresql 5432' 'service postgresql start'
+eval "$TRAVIS_CMD"
+headrace_end $?
+fi
+[[ -z ${HEADRACE_PREPARE:-} ]] || builtin exit 0
 
 # ---- checkout ----
 headrace_phase=checkout
