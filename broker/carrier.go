@@ -49,6 +49,13 @@ type Delivery interface {
 	Requeue(ctx context.Context) error
 }
 
+// Held is a [Delivery] that says when it is gone with its connection or channel: the broker gives the message to somebody else
+// then.
+type Held interface {
+	// Gone is closed then, at the latest with the connection.
+	Gone() <-chan struct{}
+}
+
 // QueueInfo is how a queue stands.
 type QueueInfo struct {
 	Ready     int // messages that wait
@@ -82,7 +89,8 @@ type Carrier interface {
 	// Consume hands the queue's messages to handle, one after another in order, with at most prefetch of them unsettled,
 	// over reconnects, until ctx ends; then it returns nil. handle may settle a delivery later, from anywhere.
 	Consume(ctx context.Context, queue string, prefetch int, handle func(context.Context, Delivery)) error
-	// Bind declares the exclusive queue of a worker ([WorkerQueue]) and binds it to [CommandsExchange], on this and on
+	// Bind declares the exclusive queue of a worker ([WorkerQueue]) and binds it to [CommandsExchange]
+	// and to [ForeignCommands], on this and on
 	// every later connection, until ctx ends.
 	Bind(ctx context.Context, queue string) error
 	// DeclareQueue declares a durable job queue, on this and on every later connection.

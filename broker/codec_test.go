@@ -203,6 +203,9 @@ func FuzzTextMessages(f *testing.F) {
 			if got.Number != 10+i || got.JobID != 7 || got.Run != "run" || got.Final != (final && i == len(list)-1) {
 				t.Errorf("part %d of %d: %+v", i, len(list), got)
 			}
+			if got.Final && len(got.Content) > 0 {
+				t.Errorf("the last part has text: %+v", got)
+			}
 			if utf8.Valid(content) && len(got.Content) > 1653 {
 				t.Errorf("part %d has %d bytes", i, len(got.Content))
 			}

@@ -16,6 +16,22 @@ type ForeignCancel struct {
 	Reason string // for people, in the job's log
 }
 
+// TypeForeignCancel is what the body of a [ForeignCancel] names as its type.
+const TypeForeignCancel = "cancel_job"
+
+// DecodeForeignCancel reads a command to foreign workers; ok says whether it is a cancel.
+func DecodeForeignCancel(m Message) (c ForeignCancel, ok bool, err error) {
+	var body struct {
+		Type   string `json:"type"`
+		JobID  int64  `json:"job_id"`
+		Reason string `json:"reason"`
+	}
+	if err := json.Unmarshal(m.Body, &body); err != nil {
+		return c, false, fmt.Errorf("read a command: %w", err)
+	}
+	return ForeignCancel{JobID: body.JobID, Reason: body.Reason}, body.Type == TypeForeignCancel, nil
+}
+
 // Message returns the command as a message to every foreign worker.
 func (c ForeignCancel) Message() (Message, error) {
 	body, err := json.Marshal(struct {
@@ -23,9 +39,9 @@ func (c ForeignCancel) Message() (Message, error) {
 		JobID  int64  `json:"job_id"`
 		Source string `json:"source"`
 		Reason string `json:"reason"`
-	}{"cancel_job", c.JobID, "headrace", c.Reason})
+	}{TypeForeignCancel, c.JobID, "headrace", c.Reason})
 	if err != nil {
 		return Message{}, fmt.Errorf("encode the cancel of job %d: %w", c.JobID, err)
 	}
-	return Message{Exchange: ForeignCommands, Type: "cancel_job", Body: body, Transient: true}, nil
+	return Message{Exchange: ForeignCommands, Type: TypeForeignCancel, Body: body, Transient: true}, nil
 }

@@ -152,17 +152,20 @@ func decodeTextPart(m Message) (LogPart, error) {
 }
 
 // TextMessages returns the part in the original's form, for platforms that speak only that: JSON text cut at character
-// borders into pieces of at most 1,653 bytes, numbered from first.
+// borders into pieces of at most 1,653 bytes, numbered from first. The end of the log is a piece without text.
 func (p LogPart) TextMessages(first int) ([]Message, error) {
 	const most = 1653
 	var out []Message
 	rest := p.Content
-	for len(rest) > 0 || (p.Final && len(out) == 0) {
+	for last := false; !last; {
+		if last = len(rest) == 0; last && !p.Final {
+			break
+		}
 		n := min(len(rest), most)
 		for n < len(rest) && n > most-utf8.UTFMax && !utf8.RuneStart(rest[n]) {
 			n--
 		}
-		piece := textPart{ID: p.JobID, Log: string(rest[:n]), Number: first + len(out), UUID: p.Run, Final: p.Final && n == len(rest)}
+		piece := textPart{ID: p.JobID, Log: string(rest[:n]), Number: first + len(out), UUID: p.Run, Final: last}
 		rest = rest[n:]
 		body, err := json.Marshal(piece)
 		if err != nil {

@@ -30,6 +30,9 @@ func (w *Worker) handle(ctx context.Context, d broker.Delivery) {
 }
 
 func (w *Worker) dispatch(m broker.Message) error {
+	if m.Exchange == broker.ForeignCommands {
+		return w.cancelForeign(m)
+	}
 	switch m.Type {
 	case broker.TypeClaimAnswer:
 		var a broker.ClaimAnswer

@@ -36,7 +36,10 @@ type delivery struct {
 	m       broker.Message
 	again   bool
 	settled atomic.Int32 // 1 acknowledged, 2 put back
+	gone    chan struct{}
 }
+
+func (d *delivery) Gone() <-chan struct{} { return d.gone }
 
 func (d *delivery) Message() broker.Message { return d.m }
 func (d *delivery) Redelivered() bool       { return d.again }
@@ -48,7 +51,7 @@ func (d *delivery) Ack(context.Context) error {
 
 func (d *delivery) Requeue(context.Context) error {
 	if d.settled.CompareAndSwap(0, 2) {
-		d.c.put(&delivery{c: d.c, queue: d.queue, m: d.m, again: true})
+		d.c.put(&delivery{c: d.c, queue: d.queue, m: d.m, again: true, gone: make(chan struct{})})
 	}
 	return nil
 }
@@ -63,7 +66,7 @@ func (c *carrier) put(d *delivery) {
 
 // deliver puts a message into a queue and gives its delivery.
 func (c *carrier) deliver(queue string, m broker.Message) *delivery {
-	d := &delivery{c: c, queue: queue, m: m}
+	d := &delivery{c: c, queue: queue, m: m, gone: make(chan struct{})}
 	c.put(d)
 	return d
 }

@@ -53,10 +53,13 @@ func (w *Worker) take(stop context.Context, life *run.Group, d broker.Delivery) 
 		defer w.remove(t)
 		return t.tape.Send(ctx)
 	})
-	w.perform(stop, t)
-	w.leave(stop, t)
 	if t.foreign {
-		w.ack(d)
+		w.keep(life, t, d)
+	}
+	w.perform(stop, t)
+	said := w.leave(stop, t)
+	if t.foreign {
+		w.giveUp(d, said)
 	}
 }
 
@@ -85,15 +88,17 @@ func (w *Worker) own(stop context.Context, t *task, d broker.Delivery) bool {
 }
 
 // leave returns when everything that the run had to say has been published, or a stopping worker has no more time for it.
-func (w *Worker) leave(stop context.Context, t *task) {
+func (w *Worker) leave(stop context.Context, t *task) (said bool) {
 	if t.tape.Published(stop) == nil {
-		return
+		return true
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(stop), w.cfg.GiveBack)
 	defer cancel()
-	if err := t.tape.Published(ctx); err != nil {
+	err := t.tape.Published(ctx)
+	if err != nil {
 		w.cfg.Log.WarnContext(ctx, "the last reports of a job did not leave in time; the platform will notice that this worker is gone", "job_id", t.key.JobID, "err", err)
 	}
+	return err == nil
 }
 
 // ack and requeue settle a delivery. That it is gone means that the broker delivers it again: then the claim is refused.

@@ -40,8 +40,12 @@ func (w *Worker) newTask(job broker.Job) *task {
 		t.key.Attempt = job.Headrace.Attempt
 	}
 	t.key.JobID = job.Job.ID
-	q := w.claims.run(attempt{t.key.JobID, t.key.Attempt})
-	t.key.Run, t.box = q.run, q.box
+	if t.foreign {
+		t.key.Run = newUUID()
+	} else {
+		q := w.claims.run(attempt{t.key.JobID, t.key.Attempt})
+		t.key.Run, t.box = q.run, q.box
+	}
 	t.tape = w.spool.Open(t.key, form)
 	t.ctx, t.die = context.WithCancelCause(context.Background())
 	return t
@@ -92,8 +96,9 @@ func (t *task) report(workerID, state string, o outcome) broker.StateReport {
 		t.last, r.FinishedAt = state, &now
 	}
 	r.StartedAt = t.started
-	if !t.foreign {
-		r.Headrace = &broker.StateExtra{Attempt: t.key.Attempt, Worker: workerID, ExitCode: o.code, Reason: o.reason, Note: o.note}
+	if t.foreign {
+		return inTheirWords(r)
 	}
+	r.Headrace = &broker.StateExtra{Attempt: t.key.Attempt, Worker: workerID, ExitCode: o.code, Reason: o.reason, Note: o.note}
 	return r
 }

@@ -46,6 +46,7 @@ func Run(t *testing.T, fresh func(*testing.T) (open func() broker.Carrier)) {
 		{"commands reach every worker", commandsReachAll},
 		{"a worker's queue ends with its context", exclusiveQueueEnds},
 		{"a worker's queue belongs to one", exclusiveQueueIsExclusive},
+		{"a delivery goes with its connection", deliveryGoes},
 		{"the end of a carrier gives everything back", endGivesBack},
 		{"a closed carrier says so", closedSaysSo},
 	} {

@@ -13,9 +13,16 @@ func commandsReachAll(b *bench) {
 	one.bind(broker.WorkerQueue("one"))
 	two.bind(broker.WorkerQueue("two"))
 	platform.publish(broker.Message{Exchange: broker.CommandsExchange, Type: broker.TypeCancel, Body: []byte("all")})
+	platform.publish(broker.Message{Exchange: broker.ForeignCommands, Body: []byte("those that do not claim")})
 	platform.send(broker.WorkerQueue("two"), "only two")
-	b.same([]string{"all"}, one.drain(broker.WorkerQueue("one"), 1))
-	b.same([]string{"all", "only two"}, two.drain(broker.WorkerQueue("two"), 2))
+	b.same([]string{"all", "those that do not claim"}, one.drain(broker.WorkerQueue("one"), 2))
+	b.same([]string{"all", "those that do not claim", "only two"}, two.drain(broker.WorkerQueue("two"), 3))
+	platform.publish(broker.Message{Exchange: broker.ForeignCommands, Body: []byte("x")})
+	d := one.receive(broker.WorkerQueue("one"))
+	if m := d.Message(); m.Exchange != broker.ForeignCommands {
+		b.Errorf("the command came by %q", m.Exchange)
+	}
+	b.ack(d)
 }
 
 func exclusiveQueueEnds(b *bench) {
@@ -41,6 +48,31 @@ func exclusiveQueueEnds(b *bench) {
 	}
 	refused(broker.Message{Key: name})
 	refused(broker.Message{Exchange: broker.CommandsExchange})
+	refused(broker.Message{Exchange: broker.ForeignCommands})
+}
+
+// deliveryGoes: a delivery that is held says when it is gone.
+func deliveryGoes(b *bench) {
+	platform, worker := b.join(), b.join()
+	platform.declare(jobs)
+	platform.send(jobs, "1")
+	d := worker.receive(jobs)
+	held, ok := d.(broker.Held)
+	if !ok {
+		b.Fatalf("a %T does not say when it is gone", d)
+	}
+	select {
+	case <-held.Gone():
+		b.Fatal("it is gone at once")
+	default:
+	}
+	worker.leave()
+	select {
+	case <-held.Gone():
+	case <-b.limited().Done():
+		b.Fatal("it is not gone with its connection")
+	}
+	b.same([]string{"1"}, platform.drain(jobs, 1))
 }
 
 func exclusiveQueueIsExclusive(b *bench) {

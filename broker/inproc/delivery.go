@@ -22,6 +22,9 @@ type delivery struct {
 func (d *delivery) Message() broker.Message { return d.entry.message }
 func (d *delivery) Redelivered() bool       { return d.entry.redelivered }
 
+// Gone is closed when the carrier ends.
+func (d *delivery) Gone() <-chan struct{} { return d.carrier.ended }
+
 func (d *delivery) Ack(context.Context) error {
 	_, err := d.settle()
 	return err

@@ -54,7 +54,8 @@ func (h *hub) bind(owner *Carrier, name string) (*queue, error) {
 	}
 	q := newQueue(name, owner)
 	h.add(q)
-	h.bindings = append(slices.Clip(h.bindings), broker.Binding{Exchange: broker.CommandsExchange, Queue: name})
+	h.bindings = append(slices.Clip(h.bindings),
+		broker.Binding{Exchange: broker.CommandsExchange, Queue: name}, broker.Binding{Exchange: broker.ForeignCommands, Queue: name})
 	return q, nil
 }
 

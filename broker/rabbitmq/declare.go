@@ -99,13 +99,16 @@ func (s *session) declare(queue string) error {
 	return refused(queue, err)
 }
 
-// bind declares an exclusive queue and binds it to the commands.
+// bind declares an exclusive queue and binds it to the commands, those of platforms that speak only the original protocol too.
 func (s *session) bind(queue string) error {
 	return refused(queue, s.onChannel(func(ch *amqp091.Channel) error {
 		if _, err := ch.QueueDeclare(queue, false, false, true, false, nil); err != nil {
 			return err
 		}
-		return ch.QueueBind(queue, "", broker.CommandsExchange, false, nil)
+		if err := ch.QueueBind(queue, "", broker.CommandsExchange, false, nil); err != nil {
+			return err
+		}
+		return ch.QueueBind(queue, "", broker.ForeignCommands, false, nil)
 	}))
 }
 

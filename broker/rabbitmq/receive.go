@@ -24,17 +24,21 @@ type delivery struct {
 	message     broker.Message
 	redelivered bool
 	free        func() // called once, after it is settled
+	gone        <-chan struct{}
 
 	mu      sync.Mutex
 	settled bool
 }
 
 func (s *session) delivery(ch *amqp091.Channel, d amqp091.Delivery, free func()) *delivery {
-	return &delivery{session: s, channel: ch, tag: d.DeliveryTag, message: decode(d), redelivered: d.Redelivered, free: free}
+	return &delivery{session: s, channel: ch, tag: d.DeliveryTag, message: decode(d), redelivered: d.Redelivered, free: free, gone: s.goneWith(ch)}
 }
 
 func (d *delivery) Message() broker.Message { return d.message }
 func (d *delivery) Redelivered() bool       { return d.redelivered }
+
+// Gone is closed when the channel is.
+func (d *delivery) Gone() <-chan struct{} { return d.gone }
 
 func (d *delivery) Ack(context.Context) error {
 	return d.settle(func() error { return d.channel.Ack(d.tag, false) })

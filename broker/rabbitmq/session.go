@@ -32,14 +32,17 @@ type session struct {
 
 	mu     sync.Mutex
 	reason error
-	ended  bool               // killed
-	leaves bool               // says goodbye
-	idle   []*amqp091.Channel // with a prefetch of 1 and nothing unsettled
-	alarm  string             // why the broker takes no messages; empty when it does
-	resume chan struct{}      // closed when it takes messages again; nil when it does
+	ended  bool                               // killed
+	leaves bool                               // says goodbye
+	gones  map[*amqp091.Channel]chan struct{} // of the channels that consume: closed with them
+	idle   []*amqp091.Channel                 // with a prefetch of 1 and nothing unsettled
+	alarm  string                             // why the broker takes no messages; empty when it does
+	resume chan struct{}                      // closed when it takes messages again; nil when it does
 }
 
-func newSession(c *Carrier) *session { return &session{carrier: c, gone: make(chan struct{})} }
+func newSession(c *Carrier) *session {
+	return &session{carrier: c, gone: make(chan struct{}), gones: map[*amqp091.Channel]chan struct{}{}}
+}
 
 // alive says whether the session can be used.
 func (s *session) alive() bool {
@@ -206,7 +209,38 @@ func (s *session) newChannel(prefetch int) (ch *amqp091.Channel, err error) {
 		}
 		return ch.Qos(prefetch, 0, false)
 	})
+	if err == nil {
+		s.notice(ch)
+	}
 	return ch, err
+}
+
+// notice follows a channel to its end, which the broker may bring about for itself: where a delivery waits for longer than
+// consumer_timeout it closes the channel and gives the message to somebody else.
+func (s *session) notice(ch *amqp091.Channel) {
+	closed, gone := ch.NotifyClose(make(chan *amqp091.Error, 1)), make(chan struct{})
+	s.mu.Lock()
+	s.gones[ch] = gone
+	s.mu.Unlock()
+	s.start(func() {
+		<-closed
+		close(gone)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.gones, ch)
+	})
+}
+
+// goneWith is closed when the channel is.
+func (s *session) goneWith(ch *amqp091.Channel) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if gone := s.gones[ch]; gone != nil {
+		return gone
+	}
+	over := make(chan struct{})
+	close(over)
+	return over
 }
 
 // put returns a channel that has nothing unsettled.

@@ -346,10 +346,10 @@ func TestTape_foreignNeedsNoAnswer(t *testing.T) {
 			got += string(p.Content)
 			numbers = append(numbers, p.Number)
 		}
-		if got != text || !parts[len(parts)-1].Final || parts[0].Final {
+		if got != text || !parts[len(parts)-1].Final || len(parts[len(parts)-1].Content) > 0 || parts[0].Final {
 			t.Errorf("%d bytes arrived of %d", len(got), len(text))
 		}
-		if diff := cmp.Diff([]int{0, 1, 2, 3}, numbers); diff != "" {
+		if diff := cmp.Diff([]int{0, 1, 2, 3, 4}, numbers); diff != "" {
 			t.Errorf("numbers (-want +got):\n%s", diff)
 		}
 		if used := b.spool.Used(); used != 0 {
