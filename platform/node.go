@@ -137,7 +137,7 @@ func (n *Node) wireDoors() error {
 	}
 	pages, err := web.New(web.Deps{
 		Store: n.store, Intake: n.intake, Dispatch: n.dispatch, Crons: n.crons, Auth: n.auth, Who: auth.Who, ClientIP: auth.ClientIP,
-		Changes: n.changes, Why: dispatch.Why, Log: n.log, Now: n.store.Now,
+		Changes: n.changes, Log: n.log, Now: n.store.Now,
 		Config: web.Config{SecureCookies: n.settings.ListenHTTPS != "", PublicURL: n.WebURL(), Version: n.options.Version},
 	})
 	if err != nil {
@@ -235,7 +235,7 @@ func (n *Node) listen(ctx context.Context) error {
 			switch c.Kind {
 			case ci.ChangeRequest:
 				n.intake.Wake()
-			case ci.ChangeBuild, ci.ChangeJob, ci.ChangeWorker:
+			case ci.ChangeBuild, ci.ChangeJob, ci.ChangeWorker, ci.ChangeQueue:
 				n.dispatch.Wake()
 			case ci.ChangeResync:
 				n.intake.Wake()

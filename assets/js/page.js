@@ -15,6 +15,7 @@ let due = 0, busy = false, again = false;
 function concerns(change) {
   const keys = (document.getElementById("main").dataset.live || "").split(" ");
   if (change.kind === "log") return false;
+  if (change.kind === "queue") return true; // whatever waits may wait for it
   return keys.some((k) => {
     const [kind, id] = k.split(":");
     return kind === "all" || id && String(change[kind] || 0) === id;

@@ -11,6 +11,8 @@ const (
 	ChangeJob        ChangeKind = "job"
 	ChangeLog        ChangeKind = "log"
 	ChangeWorker     ChangeKind = "worker"
+	// ChangeQueue: a queue was paused, resumed or limited.
+	ChangeQueue ChangeKind = "queue"
 	// ChangeResync: hints were missed, anything may have changed; look at everything again.
 	ChangeResync ChangeKind = "resync"
 )

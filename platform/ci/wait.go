@@ -57,11 +57,11 @@ func (w Wait) Text() string {
 	case WaitDraining:
 		return fmt.Sprintf("Every worker of the queue %s is draining: it takes no more jobs.", w.Queue)
 	case WaitLimitQueue:
-		return fmt.Sprintf("The queue %s runs %d of at most %d jobs.", w.Queue, w.Now, w.Most)
+		return fmt.Sprintf("The queue %s runs %d of %d jobs.", w.Queue, w.Now, w.Most)
 	case WaitLimitRepository, WaitLimitOwner:
-		return fmt.Sprintf("%s runs %d of at most %d jobs.", w.Name, w.Now, w.Most)
+		return fmt.Sprintf("%s runs %d of %d jobs.", w.Name, w.Now, w.Most)
 	case WaitLimitAll:
-		return fmt.Sprintf("Headrace runs %d of at most %d jobs.", w.Now, w.Most)
+		return fmt.Sprintf("Headrace runs %d of %d jobs.", w.Now, w.Most)
 	case WaitBusy:
 		return busyText(w) + aheadText(w)
 	case WaitNext:
@@ -103,7 +103,7 @@ func aheadText(w Wait) string {
 }
 
 // MostAhead is how far [Wait.Ahead] counts.
-const MostAhead = 1000
+const MostAhead = 200
 
 func countJobs(n int) string {
 	if n == 1 {

@@ -32,6 +32,43 @@ func (d *Dispatch) RestartJob(ctx context.Context, jobID int64, by string) error
 	return d.moved(ctx, moved, err)
 }
 
+// PrioritizeBuild has the jobs of a build go before all that were not put first.
+func (d *Dispatch) PrioritizeBuild(ctx context.Context, buildID int64) error {
+	return d.changed(ctx, ci.Change{Kind: ci.ChangeBuild, Build: buildID}, d.store.PrioritizeBuild(ctx, buildID))
+}
+
+// PrioritizeJob has a job go before all that were not put first.
+func (d *Dispatch) PrioritizeJob(ctx context.Context, jobID int64) error {
+	return d.changed(ctx, ci.Change{Kind: ci.ChangeJob, Job: jobID}, d.store.PrioritizeJob(ctx, jobID))
+}
+
+// PauseQueue has a queue hand out nothing until it is resumed, or resumes it. by is a login.
+func (d *Dispatch) PauseQueue(ctx context.Context, queue string, paused bool, by string) error {
+	moved, err := d.store.PauseQueue(ctx, queue, paused, by)
+	if err != nil {
+		return err
+	}
+	d.log.InfoContext(ctx, "a queue is paused or resumed", "queue", queue, "paused", paused, "by", by, "taken_back", len(moved))
+	d.announce.Announce(ctx, append(ci.Changes(moved...), ci.Change{Kind: ci.ChangeQueue})...)
+	d.Wake()
+	return nil
+}
+
+// LimitQueue bounds how many jobs of a queue are with workers at a time; 0 is no limit.
+func (d *Dispatch) LimitQueue(ctx context.Context, queue string, most int) error {
+	return d.changed(ctx, ci.Change{Kind: ci.ChangeQueue}, d.store.LimitQueue(ctx, queue, most))
+}
+
+// changed announces what was changed, unless that failed, and wakes the queue.
+func (d *Dispatch) changed(ctx context.Context, c ci.Change, err error) error {
+	if err != nil {
+		return err
+	}
+	d.announce.Announce(ctx, c)
+	d.Wake()
+	return nil
+}
+
 // canceled has the workers told, and everybody else. What the workers miss they hear in the answer to a heartbeat.
 func (d *Dispatch) canceled(ctx context.Context, moved []ci.Moved, runs []ci.CanceledRun, by string, err error) error {
 	if err != nil {

@@ -28,6 +28,10 @@ type Store interface {
 	CancelJob(ctx context.Context, jobID int64, by string) ([]ci.Moved, []ci.CanceledRun, error)
 	RestartBuild(ctx context.Context, buildID int64, by string, onlyNotPassed bool) ([]ci.Moved, error)
 	RestartJob(ctx context.Context, jobID int64, by string) ([]ci.Moved, error)
+	PrioritizeBuild(ctx context.Context, buildID int64) error
+	PrioritizeJob(ctx context.Context, jobID int64) error
+	PauseQueue(ctx context.Context, queue string, paused bool, by string) ([]ci.Moved, error)
+	LimitQueue(ctx context.Context, queue string, most int) error
 	OwnSlots(ctx context.Context) (map[string]int, error)
 	NoteForeign(ctx context.Context, queue string, slots int) error
 }

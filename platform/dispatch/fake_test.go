@@ -104,6 +104,16 @@ func (s *fakeStore) Requeue(context.Context, time.Duration) (int, error) {
 	return n, nil
 }
 
+func (s *fakeStore) PrioritizeBuild(context.Context, int64) error { return s.actErr }
+
+func (s *fakeStore) PrioritizeJob(context.Context, int64) error { return s.actErr }
+
+func (s *fakeStore) PauseQueue(context.Context, string, bool, string) ([]ci.Moved, error) {
+	return s.moved, s.actErr
+}
+
+func (s *fakeStore) LimitQueue(context.Context, string, int) error { return s.actErr }
+
 func (s *fakeStore) OwnSlots(context.Context) (map[string]int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

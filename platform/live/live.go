@@ -112,7 +112,7 @@ func (l *Live) wakeFollowers(c ci.Change) {
 		for _, t := range l.jobs {
 			wake(t)
 		}
-	case ci.ChangeRepository, ci.ChangeRequest, ci.ChangeBuild, ci.ChangeWorker:
+	case ci.ChangeRepository, ci.ChangeRequest, ci.ChangeBuild, ci.ChangeWorker, ci.ChangeQueue:
 	}
 }
 

@@ -36,7 +36,9 @@ type buildModel struct {
 	Restart       string // the main button; empty: none
 	CanRestart    bool
 	CanCancel     bool
-	Name          string // "Build #12" in questions
+	// CanPrioritize: a job waits that was not put first. First: all that waits was.
+	CanPrioritize, First bool
+	Name                 string // "Build #12" in questions
 }
 
 // flowGate is one stage of the flow over a build.
@@ -100,7 +102,7 @@ func (s *server) buildPage(c *gin.Context, u ci.User, repo ci.Repository, at pla
 	now := s.Now()
 	m := buildModel{Build: b, Href: buildHref(repo.Slug, b.Number), State: string(b.State), Sum: jobsWords(b), SHA: short(b.Commit.SHA), By: asker(b),
 		Length: lengthOf(b.StartedAt, b.FinishedAt, now), When: momentOf(lastMoved(b), now), Messages: messagesOf(concerns(b.Messages)), Name: fmt.Sprintf("Build #%d", b.Number)}
-	queues, err := s.Store.Queues(ctx)
+	waits, err := s.waitsOf(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -111,21 +113,17 @@ func (s *server) buildPage(c *gin.Context, u ci.User, repo ci.Repository, at pla
 	if usual > 0 {
 		m.Usual = show.Duration(usual)
 	}
-	if b.State == ci.Created || b.State == ci.Queued {
-		if m.Why, err = s.whyBuild(ctx, b, queues); err != nil {
-			return err
-		}
-		if m.Why != "" {
-			m.State = waiting
-		}
+	if m.Why = whyFirst(b, waits); m.Why != "" {
+		m.State = waiting
 	}
 	m.Flow = flowOf(b, now)
-	m.Stages = s.stagesOf(b, queues)
+	m.Stages = s.stagesOf(b, waits)
 	if m.Failure, err = s.failureOf(ctx, b); err != nil {
 		return err
 	}
 	m.MessagesFirst = b.State == ci.Errored && len(b.Jobs) == 0
 	m.Restart, m.CanRestart, m.CanCancel = buildActs(b)
+	m.CanPrioritize, m.First = canGoFirst(b.Jobs)
 	v := view{Title: fmt.Sprintf("#%d %s · %s", b.Number, strings.ToLower(word(m.State)), repo.Name()), Mark: marks[b.State], Icon: favicon(b.State),
 		Crumbs: repoCrumbs(repo, crumb{Name: fmt.Sprintf("#%d", b.Number)}), Live: fmt.Sprintf("build:%d", b.ID), Page: m}
 	return s.render(c, u, "build", v)

@@ -131,7 +131,7 @@ func emptyWords(q url.Values, repo ci.Repository) string {
 }
 
 func (s *server) buildRows(ctx context.Context, list []ci.Build) ([]buildRow, error) {
-	queues, err := s.Store.Queues(ctx)
+	waits, err := s.whyBuilds(ctx, list...)
 	if err != nil {
 		return nil, err
 	}
@@ -141,14 +141,8 @@ func (s *server) buildRows(ctx context.Context, list []ci.Build) ([]buildRow, er
 		r := buildRow{ID: b.ID, State: string(b.State), Number: b.Number, Href: buildHref(b.Slug, b.Number), Title: b.Title(), Branch: b.Branch, Tag: b.Tag,
 			PullNumber: b.PullNumber, SHA: short(b.Commit.SHA), By: byWords(b), Gates: gatesOf(b), Length: lengthOf(b.StartedAt, b.FinishedAt, now), When: momentOf(lastMoved(b), now)}
 		r.Cause = jobsWords(b)
-		if b.State == ci.Created || b.State == ci.Queued {
-			why, err := s.whyBuild(ctx, b, queues)
-			if err != nil {
-				return nil, err
-			}
-			if why != "" {
-				r.State, r.Cause = waiting, why
-			}
+		if why := waits[b.ID]; why != "" {
+			r.State, r.Cause = waiting, why
 		}
 		rows = append(rows, r)
 	}

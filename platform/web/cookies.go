@@ -13,7 +13,8 @@ const year = 365 * 24 * 60 * 60
 
 // toasts are the sentences after an act of one's own. The cookie holds the name and, after a colon, what it was about.
 var toasts = map[string]string{
-	"restarted": "%s restarts.", "canceled": "%s is canceled.", "removed": "%s is removed. Its git repository is untouched.",
+	"restarted": "%s restarts.", "canceled": "%s is canceled.", "first": "%s goes first now.", "paused": "%s is paused. What runs goes on.", "resumed": "%s hands out jobs again.",
+	"limited": "The limit of %s is set.", "settings-saved": "The settings are kept.", "removed": "%s is removed. Its git repository is untouched.",
 	"activated": "%s builds again.", "deactivated": "%s does not build any more. What was built stays.", "token-deleted": "The token is deleted. Whatever used it is signed out.",
 	"variable-added": "%s is set. Jobs that are handed out from now on have it.", "variable-deleted": "The variable is deleted.",
 	"cron-added": "%s is built at set times from now on.", "cron-deleted": "%s is not built at set times any more.",

@@ -16,6 +16,8 @@ type Store interface {
 	builds
 	logs
 	Queues(ctx context.Context) ([]ci.QueueStatus, error)
+	// WhyWaiting says of jobs why they have not begun, by their ids.
+	WhyWaiting(ctx context.Context, jobIDs ...int64) (map[int64]ci.Wait, error)
 }
 
 type repositories interface {
@@ -24,6 +26,8 @@ type repositories interface {
 	SetActive(ctx context.Context, repoID int64, active bool) error
 	SetStar(ctx context.Context, userID, repoID int64, on bool) error
 	DeleteRepository(ctx context.Context, id int64) error
+	RepositorySettings(ctx context.Context, repoID int64) (ci.RepositorySettings, error)
+	ChangeRepositorySettings(ctx context.Context, repoID int64, changes ...ci.Setting) (ci.RepositorySettings, error)
 	Branches(ctx context.Context, repoID int64, page ci.Page) ([]ci.Branch, int, error)
 	Requests(ctx context.Context, f ci.RequestFilter) ([]ci.Request, int, error)
 	// EnvVars come without what is secret.
@@ -59,12 +63,16 @@ type Intake interface {
 	Submit(ctx context.Context, n ci.NewRequest) (r ci.Request, created bool, err error)
 }
 
-// Dispatcher ends and restarts builds and jobs. by is a login.
+// Dispatcher ends and restarts builds and jobs, puts them first, and says how queues hand jobs out. by is a login.
 type Dispatcher interface {
 	CancelBuild(ctx context.Context, buildID int64, by string) error
 	CancelJob(ctx context.Context, jobID int64, by string) error
 	RestartBuild(ctx context.Context, buildID int64, by string, onlyNotPassed bool) error
 	RestartJob(ctx context.Context, jobID int64, by string) error
+	PrioritizeBuild(ctx context.Context, buildID int64) error
+	PrioritizeJob(ctx context.Context, jobID int64) error
+	PauseQueue(ctx context.Context, queue string, paused bool, by string) error
+	LimitQueue(ctx context.Context, queue string, most int) error
 }
 
 // Crons builds branches at set times.
@@ -99,9 +107,7 @@ type Deps struct {
 	// Changes gives every change from now on, until ctx ends; then the channel is closed by its owner. A reader that is
 	// too slow may lose some.
 	Changes func(ctx context.Context) (<-chan ci.Change, error)
-	// Why says, in a short sentence, what a job that is created or queued waits for; empty: nothing that can be named.
-	Why func(j ci.Job, queues []ci.QueueStatus) string
-	Log *slog.Logger
+	Log     *slog.Logger
 	// Now is the store's clock.
 	Now func() time.Time
 	Config

@@ -82,12 +82,18 @@ func (s *server) home(c *gin.Context, u ci.User) error {
 	if m.Running, err = s.runningNow(ctx); err != nil {
 		return err
 	}
+	var last []ci.Build
 	for _, r := range list {
-		row, err := s.repoRow(ctx, r, queues)
-		if err != nil {
-			return err
+		if r.Last != nil {
+			last = append(last, *r.Last)
 		}
-		m.Rows = append(m.Rows, row)
+	}
+	waits, err := s.whyBuilds(ctx, last...)
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
+		m.Rows = append(m.Rows, s.repoRow(r, waits))
 	}
 	m.Shows = homeShows(m.Text, m.Show)
 	m.Pager = pagerOf("/", q, filter.Page, len(list), total)
@@ -186,7 +192,7 @@ func (s *server) runningNow(ctx context.Context) ([]runningTile, error) {
 	return tiles, nil
 }
 
-func (s *server) repoRow(ctx context.Context, r ci.RepositoryOverview, queues []ci.QueueStatus) (repoRow, error) {
+func (s *server) repoRow(r ci.RepositoryOverview, waits map[int64]string) repoRow {
 	now := s.Now()
 	row := repoRow{ID: r.ID, Owner: r.Owner(), Name: r.Name(), Href: slugHref(r.Slug), State: "created", Branch: r.DefaultBranch, Spark: sparkOf(r.Recent)}
 	if r.Last == nil {
@@ -194,7 +200,7 @@ func (s *server) repoRow(ctx context.Context, r ci.RepositoryOverview, queues []
 		if r.LastRequest != nil {
 			row.Title = requestWords(*r.LastRequest)
 		}
-		return row, nil
+		return row
 	}
 	b := *r.Last
 	row.State, row.Number, row.Title, row.Branch = string(b.State), b.Number, b.Title(), b.Branch
@@ -204,36 +210,12 @@ func (s *server) repoRow(ctx context.Context, r ci.RepositoryOverview, queues []
 	row.Length = lengthOf(b.StartedAt, b.FinishedAt, now)
 	row.When = momentOf(lastMoved(b), now)
 	switch {
-	case b.State == ci.Created || b.State == ci.Queued:
-		why, err := s.whyBuild(ctx, b, queues)
-		if err != nil {
-			return row, err
-		}
-		if why != "" {
-			row.State, row.Cause = waiting, why
-		}
+	case waits[b.ID] != "":
+		row.State, row.Cause = waiting, waits[b.ID]
 	case r.LastRequest != nil:
 		row.Cause = requestWords(*r.LastRequest)
 	}
-	return row, nil
-}
-
-// whyBuild says what the first job of a build that has not begun waits for.
-func (s *server) whyBuild(ctx context.Context, b ci.Build, queues []ci.QueueStatus) (string, error) {
-	jobs := b.Jobs
-	if jobs == nil {
-		var err error
-		jobs, _, err = s.Store.Jobs(ctx, ci.JobFilter{BuildID: b.ID, States: []ci.State{ci.Created, ci.Queued}, SkipCount: true, Page: ci.Page{Limit: 1}})
-		if err != nil {
-			return "", err
-		}
-	}
-	for _, j := range jobs { // in the order of their stages: the first one's turn has come
-		if j.State == ci.Created || j.State == ci.Queued {
-			return s.Why(j, queues), nil
-		}
-	}
-	return "", nil
+	return row
 }
 
 // requestWords says how a request stands that has made no build.

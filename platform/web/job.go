@@ -35,7 +35,9 @@ type jobModel struct {
 	Log        logModel
 	CanCancel  bool
 	CanRestart bool
-	Ask        string
+	// CanPrioritize: it waits and was not put first. First: it was.
+	CanPrioritize, First bool
+	Ask                  string
 }
 
 // attemptView is the attempt whose log is shown.
@@ -116,11 +118,12 @@ func (s *server) jobTimes(ctx context.Context, m *jobModel, b ci.Build) error {
 		m.Waited = "waited " + show.Duration(j.Waited(now))
 	}
 	if j.State == ci.Created || j.State == ci.Queued {
-		queues, err := s.Store.Queues(ctx)
+		waits, err := s.Store.WhyWaiting(ctx, j.ID)
 		if err != nil {
 			return err
 		}
-		m.State, m.Why = s.standing(j, heldBy(b), queues)
+		m.State, m.Why = standing(j, waits)
+		m.CanPrioritize, m.First = canGoFirst([]ci.Job{j})
 		m.Waited = "waits since " + show.Ago(j.CreatedAt, now)
 	} else {
 		m.Why = j.Reason.Text()

@@ -92,7 +92,7 @@ func TestEveryPageIsDrawn(t *testing.T) {
 		name, path string
 		want       []string
 	}{
-		{"repositories", "/", []string{"Running now", "millworks/</span>turbine-api", "9 of 16 slots busy, 11 jobs waiting", "Last 20 builds", "#1483", "The last request made no build: The configuration cannot be read."}},
+		{"repositories", "/", []string{"Running now", "millworks/</span>turbine-api", "10 of 19 slots busy, 11 jobs waiting", "Last 20 builds", "#1483", "The last request made no build: The configuration cannot be read."}},
 		{"filter", "/?q=weir", []string{"weir-web", `value="weir"`}},
 		{"filter without hits", "/?q=zzz", []string{"No repository has “zzz” in its name", "Show all repositories"}},
 		{"starred without hits", "/?show=starred", []string{"No repository  is starred by you"}},
@@ -113,10 +113,12 @@ func TestEveryPageIsDrawn(t *testing.T) {
 		{"variables", "/r/millworks/turbine-api/variables", []string{"REGISTRY_TOKEN", "set, <time", "https://proxy.mill.example"}},
 		{"settings", "/r/lena/dotfiles/settings", []string{"Switch building off", "Remove…", "14 builds"}},
 		{"settings asks", "/r/lena/dotfiles/settings?confirm=delete", []string{"Type lena/dotfiles to remove it", "Keep it"}},
+		{"what a repository builds", "/r/lena/dotfiles/settings", []string{`name="build_pushes" value="1" checked`, `name="auto_cancel_pushes" value="1">`, `placeholder="no limit"`}},
+		{"queues", "/queues", []string{"1 queue is paused", "builds.mac", "by ines", "Resume", "No worker", "7, 9 of 16 slots busy", `value="4"`, "headrace admin queue pause builds.linux"}},
 		{"trigger", "/r/lena/dotfiles/trigger", []string{`name="ref" value="main"`, "deep_merge_append"}},
 		{"failed build", "/r/millworks/turbine-api/builds/1481", []string{"What failed", "exit code 1", "Restart failed job", "did not start", `<table class="matrix">`, "allowed to fail", "Line 14:"}},
 		{"running build", "/r/millworks/turbine-api/builds/1483", []string{"Cancel build", "data-since"}},
-		{"waiting build", "/r/millworks/turbine-api/builds/1482", []string{"Waiting", "millworks runs 4 of 4 jobs"}},
+		{"waiting build", "/r/millworks/turbine-api/builds/1482", []string{"Waiting", "millworks runs 4 of 4 jobs", "Put first"}},
 		{"config", "/r/millworks/turbine-api/builds/1481/config", []string{"cahce", "Did you mean", `id="L14"`}},
 		{"live job", "/r/millworks/turbine-api/jobs/1483.11", []string{"Go 1.24 · DB=sqlite", `data-closed="false"`, "71 %", "term-fg31", "git clone", "38.4 s", "Cancel job"}},
 		{"failed job", "/r/millworks/turbine-api/jobs/1481.5", []string{`data-closed="true"`, "ln-bad", "Restart"}},

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -71,7 +72,7 @@ func (s *server) inPages(method string, at place) inPage {
 	if method == http.MethodPost {
 		return map[string]inPage{
 			"star": s.star, "trigger": s.triggerBuild, "settings": s.changeSettings, "variables": s.changeVariables, "crons": s.changeCrons,
-			"builds/cancel": s.cancelBuild, "builds/restart": s.restartBuild, "jobs/cancel": s.cancelJob, "jobs/restart": s.restartJob,
+			"builds/cancel": s.cancelBuild, "builds/restart": s.restartBuild, "builds/priority": s.prioritizeBuild, "jobs/priority": s.prioritizeJob, "jobs/cancel": s.cancelJob, "jobs/restart": s.restartJob,
 		}[key]
 	}
 	return map[string]inPage{
@@ -143,6 +144,8 @@ type settingsModel struct {
 	Confirm, Admin bool
 	Problem        string
 	Builds         int
+	Settings       ci.RepositorySettings
+	MaxProblem     string // about the number of jobs that was typed
 }
 
 func (s *server) settingsPage(c *gin.Context, u ci.User, repo ci.Repository, _ place) error {
@@ -155,6 +158,12 @@ func (s *server) renderSettings(c *gin.Context, u ci.User, repo ci.Repository, c
 		return err
 	}
 	m := settingsModel{repoHead: s.head(repo, "Settings", firstOf(list)), Confirm: confirm, Admin: u.Admin, Problem: problem, Builds: total}
+	if m.Settings, err = s.Store.RepositorySettings(c.Request.Context(), repo.ID); err != nil {
+		return err
+	}
+	if !confirm {
+		m.Problem, m.MaxProblem = "", problem
+	}
 	status := http.StatusOK
 	if problem != "" {
 		status = http.StatusUnprocessableEntity
@@ -176,6 +185,15 @@ func (s *server) changeSettings(c *gin.Context, u ci.User, repo ci.Repository, _
 			return err
 		}
 		s.say(c, c.PostForm("do")+"d", repo.Slug)
+	case "build":
+		problem, err := s.saveSettings(c, repo)
+		if err != nil {
+			return err
+		}
+		if problem != "" {
+			return s.renderSettings(c, u, repo, false, problem)
+		}
+		s.say(c, "settings-saved", "")
 	case "delete":
 		if !strings.EqualFold(strings.TrimSpace(c.PostForm("slug")), repo.Slug) {
 			return s.renderSettings(c, u, repo, true, "This is not the name of the repository. Type "+repo.Slug+" to remove it.")
@@ -190,6 +208,23 @@ func (s *server) changeSettings(c *gin.Context, u ci.User, repo ci.Repository, _
 	}
 	c.Redirect(http.StatusSeeOther, href)
 	return nil
+}
+
+// saveSettings keeps what the form says is built; problem is what is wrong with the number of jobs.
+func (s *server) saveSettings(c *gin.Context, repo ci.Repository) (problem string, err error) {
+	most, err := strconv.Atoi(cmp.Or(strings.TrimSpace(c.PostForm(ci.SettingMaxJobs)), "0"))
+	if err != nil {
+		return "A number of jobs; empty is no limit.", nil //nolint:nilerr // that is what the error says
+	}
+	changes := []ci.Setting{{Name: ci.SettingMaxJobs, Value: most}}
+	for _, name := range []string{ci.SettingBuildPushes, ci.SettingBuildPullRequests, ci.SettingCancelPushes, ci.SettingCancelPullRequests} {
+		changes = append(changes, ci.Setting{Name: name, Value: c.PostForm(name) == "1"})
+	}
+	_, err = s.Store.ChangeRepositorySettings(c.Request.Context(), repo.ID, changes...)
+	if bad, ok := forForm(err); ok {
+		return cmp.Or(bad.Fields["value"], bad.Message), nil
+	}
+	return "", err
 }
 
 func firstOf(list []ci.Build) *ci.Build {

@@ -12,10 +12,9 @@ import (
 )
 
 // stagesOf arranges the jobs of a build: stages in order of trouble, then in their own.
-func (s *server) stagesOf(b ci.Build, queues []ci.QueueStatus) []stageView {
+func (s *server) stagesOf(b ci.Build, waits map[int64]ci.Wait) []stageView {
 	longest := time.Second
 	now := s.Now()
-	held := heldBy(b)
 	for _, j := range b.Jobs {
 		longest = max(longest, j.Duration(now))
 	}
@@ -32,7 +31,7 @@ func (s *server) stagesOf(b ci.Build, queues []ci.QueueStatus) []stageView {
 		names := jobNames(jobs)
 		cells := make([]jobCell, len(jobs))
 		for i, j := range jobs {
-			cells[i] = s.cellOf(j, names[i], longest, held, queues)
+			cells[i] = s.cellOf(j, names[i], longest, waits)
 		}
 		if rows, cols, at, ok := grid(jobs); ok {
 			v.Cols, v.Rows = cols, matrixOf(rows, cols, at, cells)
@@ -55,11 +54,11 @@ func trouble(st ci.State) int {
 	return 2
 }
 
-func (s *server) cellOf(j ci.Job, name string, longest time.Duration, held map[int]string, queues []ci.QueueStatus) jobCell {
+func (s *server) cellOf(j ci.Job, name string, longest time.Duration, waits map[int64]ci.Wait) jobCell {
 	now := s.Now()
 	c := jobCell{ID: j.ID, Name: name, Number: j.Number(), Index: "." + strconv.Itoa(j.Index), Href: jobHref(j), State: string(j.State), Fill: string(j.State),
 		Length: lengthOf(j.StartedAt, j.FinishedAt, now), Part: int(100 * j.Duration(now) / longest), Allowed: j.AllowFailure}
-	c.State, c.Why = s.standing(j, held, queues)
+	c.State, c.Why = standing(j, waits)
 	c.Label = fmt.Sprintf("Job %s, %s: %s", j.Number(), name, strings.ToLower(word(c.State)))
 	if c.Length.Text != "" {
 		c.Label += ", " + c.Length.Text
@@ -67,35 +66,17 @@ func (s *server) cellOf(j ci.Job, name string, longest time.Duration, held map[i
 	return c
 }
 
-// heldBy says, for each stage whose turn has not come, what it waits for.
-func heldBy(b ci.Build) map[int]string {
-	open, _ := ci.StageGate(b.Jobs)
-	held := map[int]string{}
-	name := ""
-	for _, st := range b.Stages {
-		if st.Number > open {
-			held[st.Number] = "Its turn comes after stage " + name + "."
-		}
-		if st.Number >= open {
-			name = st.Name
-		}
-	}
-	return held
-}
-
-// standing is the state of a job for people, and why it is so. One that waits for what can be named is waiting; one whose
+// standing is the state of a job for people, and why it is so. One that is held by what can be named is waiting; one whose
 // stage has not come is created, as it should be.
-func (s *server) standing(j ci.Job, held map[int]string, queues []ci.QueueStatus) (state, why string) {
+func standing(j ci.Job, waits map[int64]ci.Wait) (state, why string) {
 	if j.State != ci.Created && j.State != ci.Queued {
 		return string(j.State), j.Reason.Text()
 	}
-	if why := held[j.StageNumber]; why != "" {
-		return string(j.State), why
+	w := waits[j.ID]
+	if w.Held() && w.Kind != ci.WaitStage {
+		return waiting, w.Text()
 	}
-	if why := s.Why(j, queues); why != "" {
-		return waiting, why
-	}
-	return string(j.State), ""
+	return string(j.State), w.Text()
 }
 
 func matrixOf(rows, cols []string, at map[[2]string]int, cells []jobCell) []matrixRow {

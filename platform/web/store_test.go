@@ -41,7 +41,7 @@ func house(t *testing.T) (site, *store.Store, ci.Job) {
 	u, err := s.CreateUser(t.Context(), ci.NewUser{Login: "lena", Admin: true})
 	check(t, err)
 	h, err := web.New(web.Deps{Store: s, Intake: d, Dispatch: d, Crons: d.CronRoom(), Auth: d, Who: func(context.Context) (ci.User, error) { return u, nil },
-		ClientIP: func(context.Context) netip.Addr { return netip.Addr{} }, Changes: d.Changes, Why: dispatch.Why, Now: s.Now,
+		ClientIP: func(context.Context) netip.Addr { return netip.Addr{} }, Changes: d.Changes, Now: s.Now,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	check(t, err)
 	return site{t: t, demo: d, h: h}, s, claimedJob(t, s, u)
@@ -84,7 +84,7 @@ func TestPagesOnARealStore(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/": "acme/</span>app", "/r/acme/app": "A &lt;b&gt;title&lt;/b&gt;", "/r/acme/app/branches": "main", "/r/acme/app/requests": "Build #1", "/r/acme/app/settings": "1 build", "/r/acme/app/variables": "No variable yet",
-		"/r/acme/app/builds/1": "Its turn comes after stage test.", "/r/acme/app/builds/1/config": "script: make", "/r/acme/app/jobs/1.1": "mill-01", "/r/acme/app/jobs/1.2": "The log begins when a worker has the job.",
+		"/r/acme/app/builds/1": "Its turn comes after stage test, which has 1 job to go.", "/r/acme/app/builds/1/config": "script: make", "/r/acme/app/jobs/1.1": "mill-01", "/r/acme/app/jobs/1.2": "The log begins when a worker has the job.",
 		"/search?q=app+1": "acme/app #1", "/account/tokens": "No token yet",
 	} {
 		if status, body := s.get(path); status != http.StatusOK || !strings.Contains(body, want) {

@@ -23,8 +23,8 @@ const Password = "open sesame"
 type Demo struct {
 	// Fail, where set, is what every read answers.
 	Fail error
-	// Why answers why a job waits.
-	Why string
+	// Why is why each job waits.
+	Why ci.Wait
 
 	mu       sync.Mutex
 	now      time.Time
@@ -37,6 +37,7 @@ type Demo struct {
 	vars     []ci.EnvVar
 	crons    []ci.Cron
 	queues   []ci.QueueStatus
+	settings map[int64]ci.RepositorySettings
 	attempts map[int64][]ci.Attempt
 	logs     map[logKey]*demoLog
 	readers  map[chan ci.Change]bool
@@ -62,14 +63,13 @@ type demoLog struct {
 // Empty returns a demo with one user and nothing else.
 func Empty(now time.Time) *Demo {
 	return &Demo{now: now, signedIn: true, user: ci.User{ID: 1, Login: "lena", Name: "Lena Ortiz", Admin: true}, attempts: map[int64][]ci.Attempt{},
-		logs: map[logKey]*demoLog{}, readers: map[chan ci.Change]bool{}, nextID: 1000, queues: []ci.QueueStatus{{Queue: "builds.linux", Workers: 4, Slots: 16, FreeSlots: 16}}}
+		logs: map[logKey]*demoLog{}, readers: map[chan ci.Change]bool{}, nextID: 1000, settings: map[int64]ci.RepositorySettings{}, queues: []ci.QueueStatus{{Queue: "builds.linux", Workers: 4, Slots: 16, FreeSlots: 16}}}
 }
 
 // Handler is the pages over the demo.
 func (d *Demo) Handler() (http.Handler, error) {
 	return web.New(web.Deps{Store: d, Intake: d, Dispatch: d, Crons: crons{d}, Auth: d, Who: d.Who, Changes: d.Changes, Now: d.Now,
 		ClientIP: func(context.Context) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 1}) },
-		Why:      func(ci.Job, []ci.QueueStatus) string { return d.Why },
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)), Config: web.Config{Version: "0.1.0"}})
 }
 
@@ -78,9 +78,6 @@ func (d *Demo) SetSignedIn(in bool) { d.mu.Lock(); defer d.mu.Unlock(); d.signed
 
 // SetAdmin makes the user an administrator or not.
 func (d *Demo) SetAdmin(admin bool) { d.mu.Lock(); defer d.mu.Unlock(); d.user.Admin = admin }
-
-// SetQueues replaces the queues.
-func (d *Demo) SetQueues(q ...ci.QueueStatus) { d.mu.Lock(); defer d.mu.Unlock(); d.queues = q }
 
 // Now is the demo's clock, which stands.
 func (d *Demo) Now() time.Time { return d.now }
@@ -231,6 +228,16 @@ func (d *Demo) RestartBuild(_ context.Context, id int64, by string, only bool) e
 		return d.did("restart what did not pass of build", id, by)
 	}
 	return d.did("restart build", id, by)
+}
+
+// PrioritizeBuild notes it.
+func (d *Demo) PrioritizeBuild(_ context.Context, id int64) error {
+	return d.did("put first build", id, d.user.Login)
+}
+
+// PrioritizeJob notes it.
+func (d *Demo) PrioritizeJob(_ context.Context, id int64) error {
+	return d.did("put first job", id, d.user.Login)
 }
 
 // RestartJob notes it.

@@ -215,10 +215,3 @@ func (d *Demo) UsualDuration(_ context.Context, repoID int64, _ string) (time.Du
 	defer d.mu.Unlock()
 	return d.repo(repoID).usual, d.Fail
 }
-
-// Queues are those of SetQueues.
-func (d *Demo) Queues(context.Context) ([]ci.QueueStatus, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.queues, d.Fail
-}

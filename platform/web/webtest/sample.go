@@ -12,8 +12,9 @@ import (
 // runs, its job 11 ([Sample] names it LiveJob) writes a log; build 1481 failed; build 1482 waits.
 func Sample(now time.Time) *Demo {
 	d := Empty(now)
-	d.Why = "millworks runs 4 of 4 jobs"
-	d.queues = []ci.QueueStatus{{Queue: "builds.linux", Created: 9, Queued: 2, Running: 9, Workers: 7, Slots: 16, FreeSlots: 7}}
+	d.Why = ci.Wait{Kind: ci.WaitLimitOwner, Queue: "builds.linux", Name: "millworks", Most: 4, Now: 4}
+	d.queues = []ci.QueueStatus{{Queue: "builds.linux", Created: 9, Queued: 2, Running: 9, Workers: 7, Slots: 16, FreeSlots: 7}, {Queue: "builds.arm", Workers: 1, Slots: 2, FreeSlots: 2, MaxJobs: 4},
+		{Queue: "builds.mac", Running: 1, Workers: 1, Slots: 1, Paused: true, PausedBy: "ines", PausedAt: now.Add(-12 * time.Minute)}, {Queue: "builds.gpu"}}
 	turbine := d.addRepo("millworks/turbine-api", "main", 252*time.Second, true)
 	d.history(turbine, 1443, 37, 252*time.Second, map[int]ci.State{9: ci.Failed, 10: ci.Failed, 26: ci.Failed, 33: ci.Errored})
 	d.bigBuild(turbine, 1481, ci.Failed, "sqlite-busy", "d40b7aa", "Retry SQLite writes on BUSY", 14*time.Minute)
