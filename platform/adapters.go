@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/headrace/headrace/platform/auth"
 	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/coord"
+	"github.com/headrace/headrace/platform/intake/hooks"
 	"github.com/headrace/headrace/platform/travisyml"
 )
 
@@ -31,7 +33,19 @@ func (n *Node) readiness(ctx context.Context) api.Readiness {
 	return r
 }
 
-// services are the database, the coordinator and the broker, in this order.
+// hookService is the file of hooks that wait for the database.
+func hookService(w hooks.Waiting) api.Service {
+	s := api.Service{Name: "hooks", Up: !w.Full}
+	switch {
+	case w.Full:
+		s.Detail = fmt.Sprintf("%d hooks wait for the database, and there is no room for more", w.Hooks)
+	case w.Hooks > 0:
+		s.Detail = fmt.Sprintf("%d hooks wait for the database", w.Hooks)
+	}
+	return s
+}
+
+// services are the database, the coordinator, the broker and the file of hooks, in this order.
 func (n *Node) services(ctx context.Context) []api.Service {
 	database := api.Service{Name: "database", Up: true, Detail: n.store.Dialect()}
 	if err := n.store.Ping(ctx); err != nil {
@@ -42,6 +56,7 @@ func (n *Node) services(ctx context.Context) []api.Service {
 		database,
 		{Name: "coordinator", Up: redis.Connected, Detail: redis.LastError},
 		{Name: "broker", Up: rabbit.Connected && !rabbit.Blocked, Detail: rabbit.LastError},
+		hookService(n.hooks.Waiting()),
 	}
 }
 

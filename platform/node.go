@@ -24,6 +24,7 @@ import (
 	"github.com/headrace/headrace/platform/dispatch"
 	"github.com/headrace/headrace/platform/hub"
 	"github.com/headrace/headrace/platform/intake"
+	"github.com/headrace/headrace/platform/intake/hooks"
 	"github.com/headrace/headrace/platform/live"
 	"github.com/headrace/headrace/platform/scm"
 	"github.com/headrace/headrace/platform/settings"
@@ -52,6 +53,7 @@ type Node struct {
 	dispatch  *dispatch.Dispatch
 	hub       *hub.Hub
 	scripts   scripts
+	hooks     *hooks.Hooks
 	live      *live.Live
 	publisher *live.Publisher
 	auth      *auth.Auth
@@ -98,6 +100,9 @@ func (n *Node) Close() error {
 	if n.operator != nil {
 		err = n.operator.Close()
 	}
+	if n.hooks != nil {
+		err = errors.Join(err, n.hooks.Close())
+	}
 	return errors.Join(err, n.shut())
 }
 
@@ -115,6 +120,10 @@ func (n *Node) wire() error {
 		return err
 	}
 	n.scripts = scripts{store: n.store, keys: keys}
+	n.hooks, err = hooks.Open(n.store, wakingIntake{n.publisher, n.intake}, n.coord, hooks.Config{Dir: s.Path(hooksDir), Keys: keys, Log: log})
+	if err != nil {
+		return err
+	}
 	n.dispatch = dispatch.New(n.store, n.carrier, n.publisher, dispatch.Config{
 		WebURL: n.WebURL, JobTimeout: s.JobTimeout, LogSilence: s.LogSilence, LogLimit: s.LogBytes, ScriptToken: n.scripts.token, Log: log,
 	})
@@ -130,8 +139,10 @@ func (n *Node) wireDoors() error {
 	n.programs, err = api.New(api.Deps{
 		Crons: n.crons,
 		Store: n.store, Intake: n.intake, Dispatcher: n.dispatch, Live: n.live, Who: auth.Who, Ready: n.readiness, Lint: lint,
-		Scripts: n.scripts,
-	}, api.Config{Version: n.options.Version, Node: n.settings.NodeName, Closing: n.closing.Done(), Log: n.log})
+		Scripts: n.scripts, Hooks: n.hooks, ClientIP: auth.ClientIP,
+	}, api.Config{
+		Version: n.options.Version, Node: n.settings.NodeName, WebURL: n.WebURL, Closing: n.closing.Done(), Collectors: n.hooks.Collectors(), Log: n.log,
+	})
 	if err != nil {
 		return err
 	}
@@ -193,6 +204,7 @@ func (n *Node) Run(ctx context.Context) error {
 	rooms.Go("publisher", n.publisher.Run)
 	rooms.Go("intake", n.intake.Run)
 	rooms.Go("crons", n.crons.Run)
+	rooms.Go("hooks", n.hooks.Run)
 	rooms.Go("dispatch", n.dispatch.Run)
 	rooms.Go("hub", n.hub.Run)
 	rooms.Go("auth", n.auth.Run)
@@ -230,6 +242,7 @@ func (n *Node) listen(ctx context.Context) error {
 		if len(changes) == 0 { // some were missed: everybody looks
 			n.intake.Wake()
 			n.dispatch.Wake()
+			n.hooks.Refresh()
 		}
 		for _, c := range changes {
 			switch c.Kind {
@@ -240,11 +253,29 @@ func (n *Node) listen(ctx context.Context) error {
 			case ci.ChangeResync:
 				n.intake.Wake()
 				n.dispatch.Wake()
-			case ci.ChangeRepository, ci.ChangeLog:
+				n.hooks.Refresh()
+			case ci.ChangeRepository:
+				n.hooks.Refresh()
+			case ci.ChangeLog:
 			}
 		}
 		n.live.Deliver(changes)
 	})
+}
+
+// hooksDir is the folder of the data directory for what hooks need on disk.
+const hooksDir = "hooks"
+
+// wakingIntake announces requests, and wakes the intake of this node also while the other nodes cannot be reached.
+type wakingIntake struct {
+	*live.Publisher
+	intake *intake.Intake
+}
+
+// Announce tells the other rooms, on every node, that something was committed.
+func (w wakingIntake) Announce(ctx context.Context, changes ...ci.Change) {
+	w.Publisher.Announce(ctx, changes...)
+	w.intake.Wake()
 }
 
 // changes gives every change until ctx ends or the node begins to stop.

@@ -30,7 +30,7 @@ func (b *bundle) as(t *testing.T, identity any, method, path string, headers ...
 
 // fill puts values into a route's path.
 func fill(path string) string {
-	return strings.NewReplacer(":repo", "acme%2Fapp", ":build", "1", ":job", "1", ":request", "1", ":user", "1", ":owner", "acme", ":branch", "main").Replace(path)
+	return strings.NewReplacer(":repo", "acme%2Fapp", ":build", "1", ":job", "1", ":request", "1", ":secret", "x", ":user", "1", ":owner", "acme", ":branch", "main").Replace(path)
 }
 
 // TestAccess_EveryRouteNeedsAUser goes through every route of the engine, so that a new one cannot be forgotten.

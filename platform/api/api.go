@@ -21,6 +21,8 @@ type Config struct {
 	Version string
 	// Node is this node's name as ping shows it.
 	Node string
+	// WebURL is the address of the pages without a slash at its end, which forges send hooks below. Nil: not known.
+	WebURL func() string
 	// Closing is closed when the server begins to shut down; streams end then. Default: never.
 	Closing <-chan struct{}
 	// Collectors are added to those that /metrics gives by itself.
@@ -34,6 +36,9 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
+	if c.WebURL == nil {
+		c.WebURL = func() string { return "" }
+	}
 	if c.KeepAlive <= 0 {
 		c.KeepAlive = 15 * time.Second
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/headrace/headrace/platform/ci"
 )
@@ -24,6 +25,10 @@ type Deps struct {
 	Cluster func(context.Context) Cluster
 	// Scripts makes build scripts for foreign workers. Nil: there is no such route.
 	Scripts Scripts
+	// Hooks takes the webhooks of forges. Nil: there is no such route.
+	Hooks Hooks
+	// ClientIP is the address a request came from. Nil: not known.
+	ClientIP func(context.Context) netip.Addr
 }
 
 func (d Deps) validate() error {
@@ -55,6 +60,12 @@ type Store interface {
 	CreateEnvVar(ctx context.Context, n ci.NewEnvVar) (ci.EnvVar, error)
 	UpdateEnvVar(ctx context.Context, repoID int64, id string, change ci.EnvVarChange) (ci.EnvVar, error)
 	DeleteEnvVar(ctx context.Context, repoID int64, id string) error
+
+	HookSecrets(ctx context.Context, repoID int64) ([]ci.HookSecret, error)
+	RotateHookSecret(ctx context.Context, repoID int64) ([]ci.HookSecret, error)
+	// RemoveHookSecret gives a [fault.Conflict] for the newest.
+	RemoveHookSecret(ctx context.Context, repoID int64, id string) error
+	HookDeliveries(ctx context.Context, repoID int64, most int) ([]ci.HookDelivery, error)
 
 	Crons(ctx context.Context, repoID int64, p ci.Page) (list []ci.Cron, total int, err error)
 	Cron(ctx context.Context, id int64) (ci.Cron, error)

@@ -142,7 +142,7 @@ func TestOpenAPI_HasEveryRoute(t *testing.T) {
 	for _, r := range b.routes() {
 		want = append(want, r.method+" "+braces(r.path))
 	}
-	want = append(want, "GET /v1/ping", "GET /healthz", "GET /readyz", "GET /metrics", "POST /script", "POST /__build__/script")
+	want = append(want, "GET /v1/ping", "GET /healthz", "GET /readyz", "GET /metrics", "POST /script", "POST /__build__/script", "POST /hooks/{forge}")
 	for path, methods := range readSpec(t).Paths {
 		for m := range methods {
 			if m != "servers" {

@@ -24,6 +24,7 @@ func (a *API) mountSystem(e *gin.Engine) {
 		e.GET(path, handlers[i])
 		e.HEAD(path, handlers[i])
 	}
+	a.mountHooks(e)
 	if a.Scripts == nil {
 		return
 	}
