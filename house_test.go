@@ -45,6 +45,7 @@ var house = []struct {
 	{"platform/cron", behind},
 	{"platform/dispatch", behind},
 	{"platform/hub", behind},
+	{"platform/archive", behind},
 	{"platform/live", behind},
 	{"platform/notify", behind},
 	{"platform/auth", behind},

@@ -18,6 +18,7 @@ import (
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/internal/run"
 	"github.com/headrace/headrace/platform/api"
+	"github.com/headrace/headrace/platform/archive"
 	"github.com/headrace/headrace/platform/auth"
 	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/cron"
@@ -52,6 +53,7 @@ type Node struct {
 	crons     *cron.Cron
 	dispatch  *dispatch.Dispatch
 	hub       *hub.Hub
+	archive   *archive.Archive
 	scripts   scripts
 	hooks     *hooks.Hooks
 	live      *live.Live
@@ -128,6 +130,7 @@ func (n *Node) wire() error {
 		WebURL: n.WebURL, JobTimeout: s.JobTimeout, LogSilence: s.LogSilence, LogLimit: s.LogBytes, ScriptToken: n.scripts.token, Log: log,
 	})
 	n.hub = hub.New(n.store, n.carrier, n.publisher, hub.Config{Node: s.NodeID, Lease: s.Lease, MaxTries: s.Attempts, Log: log})
+	n.archive = archive.New(n.store, archive.Config{CompactAfter: s.LogCompact, LogDays: s.LogDays, Log: log})
 	if n.auth, err = auth.New(n.store, auth.Config{TrustedProxies: s.TrustedProxies, TrustedOrigins: n.origins(), Deny: n.deny, Log: log}); err != nil {
 		return err
 	}
@@ -207,6 +210,7 @@ func (n *Node) Run(ctx context.Context) error {
 	rooms.Go("hooks", n.hooks.Run)
 	rooms.Go("dispatch", n.dispatch.Run)
 	rooms.Go("hub", n.hub.Run)
+	rooms.Go("archive", n.archive.Run)
 	rooms.Go("auth", n.auth.Run)
 	rooms.Go("operator", n.operator.auth.Run)
 	outside := run.NewGroup(ctx)

@@ -121,7 +121,7 @@ func asciiJSON(form string) string {
 
 var plainInShell = regexp.MustCompile(`[^A-Za-z0-9_@%+=:,./~^-]`)
 
-// shellForms are a value within single quotes, double quotes and $”, and with backslashes, as shells print it.
+// shellForms are a value within single quotes, double quotes and dollar quotes, and with backslashes, as shells print it.
 func shellForms(v string) []string {
 	dollar := strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\x1b", `\E`)
 	return []string{

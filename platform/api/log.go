@@ -97,11 +97,11 @@ func (a *API) findLogText(ctx context.Context, c *call) (answer, error) {
 
 // removed stands where the content of a log was.
 func removed(l ci.Log) string {
-	by := l.RemovedBy
-	if by == "" {
-		by = "Headrace"
+	at := l.RemovedAt.UTC().Format("2006-01-02 15:04:05 UTC")
+	if l.RemovedBy == "" {
+		return "Log removed by Headrace at " + at + ": it is older than logs are kept here\n"
 	}
-	return "Log removed by " + by + " at " + l.RemovedAt.UTC().Format("2006-01-02 15:04:05 UTC") + "\n"
+	return "Log removed by " + l.RemovedBy + " at " + at + "\n"
 }
 
 // findLog answers GET /job/{id}/log: as JSON, or as text for those who accept only that.

@@ -381,3 +381,16 @@ func TestStream_EndsWithItsClient(t *testing.T) {
 		b.open(t, logPath(j, "/stream")).want("retry: 2000")
 	}
 }
+
+func TestRemoved_saysByWhom(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for by, want := range map[string]string{
+		"ines": "Log removed by ines at 2026-03-01 12:00:00 UTC\n",
+		"":     "Log removed by Headrace at 2026-03-01 12:00:00 UTC: it is older than logs are kept here\n",
+	} {
+		if got := removed(ci.Log{RemovedBy: by, RemovedAt: at}); got != want {
+			t.Errorf("%q: got %q", by, got)
+		}
+	}
+}

@@ -49,7 +49,7 @@ type Log struct {
 	Lines int
 	// Closed: nothing will be added. The worker's final part is stored and the attempt is over, or it was closed for it.
 	Closed bool
-	// Removed says who deleted the content and when; zero: nobody.
+	// RemovedBy and RemovedAt say who deleted the content and when; a time without a name: it was older than logs are kept.
 	RemovedBy string
 	RemovedAt time.Time
 	UpdatedAt time.Time

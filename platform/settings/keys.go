@@ -69,6 +69,8 @@ func Keys() []Key {
 		{Name: "limits.log_silence", Help: "how long a job's log may be silent (10m)", set: duration(func(s *Settings) *time.Duration { return &s.LogSilence })},
 		{Name: "limits.log_bytes", Help: "how many bytes a job's log may have", set: func(s *Settings, v string) (err error) { s.LogBytes, err = strconv.ParseInt(v, 10, 64); return err }},
 		{Name: "limits.lease", Help: "how long a worker may be silent before its jobs run again elsewhere (15s)", set: duration(func(s *Settings) *time.Duration { return &s.Lease })},
+		{Name: "retention.log_days", Help: "how many days logs are kept, counted from the day on which they began; 0: for ever", set: number(func(s *Settings) *int { return &s.LogDays })},
+		{Name: "retention.log_compact", Help: "how long after its end a log is compressed (3m)", set: duration(func(s *Settings) *time.Duration { return &s.LogCompact })},
 		{Name: "log.level", Help: "debug, info, warn or error", set: func(s *Settings, v string) error { return s.LogLevel.UnmarshalText([]byte(v)) }},
 		{Name: "log.format", Help: "text or json", set: oneOf(func(s *Settings) *string { return &s.LogFormat }, "text", "json")},
 	}

@@ -68,6 +68,9 @@ type Settings struct {
 	// JobTimeout and LogSilence end a job that runs, or is silent, for too long; LogBytes one that writes too much.
 	JobTimeout, LogSilence time.Duration
 	LogBytes               int64
+	// LogDays is how many days logs are kept, 0: for ever; LogCompact how long after its end a log is compressed.
+	LogDays    int
+	LogCompact time.Duration
 	// Lease is for how long, in hearing time, a worker may be silent.
 	Lease time.Duration
 	// LogLevel and LogFormat are of the node's own log.
@@ -103,7 +106,7 @@ func defaults() Settings {
 	return Settings{
 		DataDir: "/var/lib/headrace", ListenHTTP: ":80", ListenHTTPS: ":443", ListenDashboard: ":8800",
 		NodeName: name, Attempts: 3, Jobs: 200, JobTimeout: 50 * time.Minute, LogSilence: 10 * time.Minute,
-		LogBytes: 64 << 20, Lease: 15 * time.Second, LogFormat: "text", origin: map[string]string{},
+		LogBytes: 64 << 20, LogCompact: 3 * time.Minute, Lease: 15 * time.Second, LogFormat: "text", origin: map[string]string{},
 	}
 }
 
@@ -132,10 +135,14 @@ func (s Settings) check() error {
 	for key, n := range map[string]int64{
 		"limits.attempts": int64(s.Attempts), "limits.jobs": int64(s.Jobs), "limits.log_bytes": s.LogBytes,
 		"limits.job_timeout": int64(s.JobTimeout), "limits.log_silence": int64(s.LogSilence), "limits.lease": int64(s.Lease),
+		"retention.log_compact": int64(s.LogCompact),
 	} {
 		if n <= 0 {
 			return fault.Field(key, "%s must be more than 0.", key)
 		}
+	}
+	if s.LogDays < 0 {
+		return fault.Field("retention.log_days", "retention.log_days must be a number of days, or 0 to keep logs for ever.")
 	}
 	for key, n := range map[string]int{"limits.concurrency": s.Concurrency, "limits.owner_concurrency": s.OwnerConcurrency} {
 		if n < 0 {

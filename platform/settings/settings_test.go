@@ -61,6 +61,7 @@ func TestLoad_faults(t *testing.T) {
 		"key without cert":  {file: `{"tls": {"key": "k.pem"}}`, want: []string{"tls.cert", "both"}},
 		"secret file gone":  {env: []string{"HEADRACE_POSTGRES_URL_FILE=/does/not/exist"}, want: []string{"HEADRACE_POSTGRES_URL_FILE", "/does/not/exist"}},
 		"not a proxy":       {file: `{"trusted_proxies": "everyone"}`, want: []string{"trusted_proxies", "neither an address"}},
+		"days back":         {file: `{"retention": {"log_days": -1}}`, want: []string{"retention.log_days", "0 to keep"}},
 		"no address at all": {file: `{"listen": {"http": "", "https": ""}}`, want: []string{"listen.http"}},
 	}
 	for name, tt := range tests {

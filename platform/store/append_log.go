@@ -168,7 +168,7 @@ func (l *logRow) take(ctx context.Context, c conn, parts []ci.LogPart, ended boo
 		if p.Number < own.next || (l.last >= 0 && p.Number > l.last) {
 			continue
 		}
-		stored := storedPart{LogPart: p, lines: newLines(p.Content)}
+		stored := storedPart{LogPart: p, day: l.day, lines: newLines(p.Content)}
 		if !gap && p.Number == own.next {
 			stored.linesBefore = own.lines
 			l.advance(p.Source, p.Number, len(p.Content), stored.lines)
@@ -182,6 +182,7 @@ func (l *logRow) take(ctx context.Context, c conn, parts []ci.LogPart, ended boo
 	if len(fresh) == 0 {
 		return nil, nil
 	}
+	l.loose = true
 	if gap {
 		if err := insertParts(ctx, c, fresh, now); err != nil {
 			return nil, err
@@ -204,8 +205,8 @@ func (l *logRow) connect(ctx context.Context, c conn, leap bool) error {
 	beyond, err := list(ctx, c, func(row scanner) (p counted, err error) {
 		err = row.Scan(&p.number, &p.size, &p.lines)
 		return p, err
-	}, `SELECT number, size, lines FROM log_parts WHERE job_id = $1 AND attempt = $2 AND source = 1 AND number >= $3 ORDER BY number`,
-		l.job, l.attempt, l.own[ci.LogWorker].next)
+	}, `SELECT number, size, lines FROM log_parts WHERE job_id = $1 AND attempt = $2 AND source = 1 AND number >= $3 AND day = $4 ORDER BY number`,
+		l.job, l.attempt, l.own[ci.LogWorker].next, l.day)
 	if err != nil {
 		return err
 	}
@@ -213,8 +214,8 @@ func (l *logRow) connect(ctx context.Context, c conn, leap bool) error {
 		if p.number != l.own[ci.LogWorker].next && !leap {
 			return nil
 		}
-		_, err := c.exec(ctx, `UPDATE log_parts SET lines_before = $4 WHERE job_id = $1 AND attempt = $2 AND source = 1 AND number = $3`,
-			l.job, l.attempt, p.number, l.own[ci.LogWorker].lines)
+		_, err := c.exec(ctx, `UPDATE log_parts SET lines_before = $5 WHERE job_id = $1 AND attempt = $2 AND source = 1 AND number = $3 AND day = $4`,
+			l.job, l.attempt, p.number, l.day, l.own[ci.LogWorker].lines)
 		if err != nil {
 			return err
 		}

@@ -44,6 +44,7 @@ func postgresDialect() *dialect {
 			"{{bytes}}", "BYTEA",
 			"{{lock}}", "FOR NO KEY UPDATE",
 			"{{skip locked}}", "FOR NO KEY UPDATE SKIP LOCKED",
+			"{{by day}}", "PARTITION BY RANGE (day)",
 		),
 		ints:  "= ANY(ARRAY(SELECT jsonb_array_elements_text(?::jsonb)::bigint))",
 		texts: "= ANY(ARRAY(SELECT jsonb_array_elements_text(?::jsonb)))",
@@ -60,11 +61,15 @@ func sqliteDialect() *dialect {
 			"{{bytes}}", "BLOB",
 			"{{lock}}", "",
 			"{{skip locked}}", "",
+			"{{by day}}", "",
 		),
 		ints:  "IN (SELECT value FROM json_each(?))",
 		texts: "IN (SELECT value FROM json_each(?))",
 	}
 }
+
+// onlyWord is a passage of a migration that is for one of the dialects.
+var onlyWord = regexp.MustCompile(`(?s)\{\{only (\w+)\}\}(.*?)\{\{end\}\}`)
 
 var listWord = regexp.MustCompile(`\{\{(ints|texts) \$(\d+)\}\}`)
 
@@ -73,6 +78,13 @@ func (d *dialect) text(statement string) string {
 	if !strings.Contains(statement, "{{") {
 		return statement
 	}
+	statement = onlyWord.ReplaceAllStringFunc(statement, func(passage string) string {
+		parts := onlyWord.FindStringSubmatch(passage)
+		if parts[1] != d.name {
+			return ""
+		}
+		return parts[2]
+	})
 	statement = listWord.ReplaceAllStringFunc(statement, func(word string) string {
 		parts := listWord.FindStringSubmatch(word)
 		form := map[string]string{"ints": d.ints, "texts": d.texts}[parts[1]]
@@ -110,6 +122,9 @@ func explain(err error) error {
 			return fault.Wrap(fault.Unavailable, err, "The database file cannot be read or written. The log of this node says why.")
 		}
 		return err
+	}
+	if told := untrusted(err); told != nil {
+		return told
 	}
 	if away(err) {
 		return fault.Wrap(fault.Unavailable, err, "The database does not answer. Try again in a moment.")

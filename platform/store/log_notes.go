@@ -75,10 +75,11 @@ func (l *logRow) write(ctx context.Context, c conn, src ci.LogSource, note strin
 	if !strings.HasSuffix(note, "\n") {
 		note += "\n"
 	}
+	l.loose = true
 	var parts []storedPart
 	for content := []byte(note); len(content) > 0; {
 		n := min(len(content), MostLogPart)
-		p := storedPart{lines: newLines(content[:n]), linesBefore: l.own[src].lines, LogPart: ci.LogPart{
+		p := storedPart{day: l.day, lines: newLines(content[:n]), linesBefore: l.own[src].lines, LogPart: ci.LogPart{
 			JobID: l.job, Attempt: l.attempt, Source: src, Number: l.own[src].next, Content: content[:n],
 		}}
 		l.advance(src, p.Number, n, p.lines)

@@ -23,6 +23,9 @@ type logRow struct {
 	removedAt time.Time
 	updatedAt time.Time
 	heard     time.Duration // the hearing counter when it was last saved
+	day       int           // on which it began: see log_days.go
+	loose     bool          // it has rows in log_parts
+	chunks    int           // rows in log_chunks
 }
 
 // logCount counts what is stored of a source without a gap.
@@ -32,8 +35,9 @@ type logCount struct {
 }
 
 const logColumns = `l.job_id, l.attempt, l.preface_next, l.preface_bytes, l.preface_lines, l.worker_next, l.worker_bytes, l.worker_lines,
-	l.epilogue_next, l.epilogue_bytes, l.epilogue_lines, l.worker_highest, l.worker_last, l.closed, l.removed_by, l.removed_at, l.updated_at,
-	l.heard`
+	l.epilogue_next, l.epilogue_bytes, l.epilogue_lines, l.worker_highest, l.worker_last, l.closed, l.removed_by,
+	COALESCE(l.removed_at, (SELECT r.removed_at FROM log_removals r WHERE r.day >= l.day ORDER BY r.day LIMIT 1)), l.updated_at, l.heard,
+	l.day, l.loose, l.chunks`
 
 func scanLog(row scanner) (*logRow, error) {
 	l := &logRow{}
@@ -42,9 +46,21 @@ func scanLog(row scanner) (*logRow, error) {
 		fields = append(fields, &l.own[i].next, &l.own[i].bytes, &l.own[i].lines)
 	}
 	var heard int64
-	err := row.Scan(append(fields, &l.highest, &l.last, &l.closed, &l.removedBy, into(&l.removedAt), into(&l.updatedAt), &heard)...)
+	err := row.Scan(append(fields, &l.highest, &l.last, &l.closed, &l.removedBy, into(&l.removedAt), into(&l.updatedAt), &heard,
+		&l.day, &l.loose, &l.chunks)...)
 	l.heard = time.Duration(heard) * time.Microsecond
+	if !l.removedAt.IsZero() {
+		l.empty()
+	}
 	return l, err
+}
+
+// empty says that the content is gone and nothing is added.
+func (l *logRow) empty() {
+	for source := range l.own {
+		l.own[source].bytes, l.own[source].lines = 0, 0
+	}
+	l.closed, l.loose, l.chunks = true, false, 0
 }
 
 // save writes the row.
@@ -56,8 +72,10 @@ func (l *logRow) save(ctx context.Context, c conn, now time.Time) error {
 	}
 	_, err := c.exec(ctx, `UPDATE logs SET preface_next = $3, preface_bytes = $4, preface_lines = $5, worker_next = $6, worker_bytes = $7,
 			worker_lines = $8, epilogue_next = $9, epilogue_bytes = $10, epilogue_lines = $11, worker_highest = $12, worker_last = $13,
-			closed = $14, removed_by = $15, removed_at = $16, updated_at = $17, heard = (SELECT counter FROM hearing WHERE id = 1)
-		WHERE job_id = $1 AND attempt = $2`, append(args, l.highest, l.last, l.closed, text(l.removedBy), at(l.removedAt), at(l.updatedAt))...)
+			closed = $14, removed_by = $15, removed_at = $16, updated_at = $17, loose = $18, chunks = $19,
+			heard = (SELECT counter FROM hearing WHERE id = 1)
+		WHERE job_id = $1 AND attempt = $2`,
+		append(args, l.highest, l.last, l.closed, text(l.removedBy), at(l.removedAt), at(l.updatedAt), l.loose, l.chunks)...)
 	return err
 }
 
@@ -80,7 +98,7 @@ func (l *logRow) advance(source ci.LogSource, number, size int, lines int64) {
 
 // openLog makes the row of a log if there is none.
 func openLog(ctx context.Context, c conn, job int64, attempt int, now time.Time) error {
-	_, err := c.exec(ctx, "INSERT INTO logs (job_id, attempt, updated_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", job, attempt, at(now))
+	_, err := c.exec(ctx, "INSERT INTO logs (job_id, attempt, updated_at, day) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", job, attempt, at(now), dayOf(now))
 	return err
 }
 
@@ -104,11 +122,12 @@ func endLog(ctx context.Context, c conn, job int64, attempt int, nobodyWrites bo
 // storedPart is a part with what is counted of it.
 type storedPart struct {
 	ci.LogPart
+	day         int
 	lines       int64
 	linesBefore any // nil: beyond a gap
 }
 
-const partColumns = 11
+const partColumns = 12
 
 // insertParts stores parts; those that are stored already stay as they are.
 func insertParts(ctx context.Context, c conn, parts []storedPart, now time.Time) error {
@@ -118,9 +137,9 @@ func insertParts(ctx context.Context, c conn, parts []storedPart, now time.Time)
 		args := make([]any, 0, n*partColumns)
 		for _, p := range parts[:n] {
 			args = append(args, p.JobID, p.Attempt, int(p.Source), p.Number, p.linesBefore, p.lines, len(p.Content), p.Final,
-				p.Elapsed.Microseconds(), at(now), notNil(p.Content))
+				p.Elapsed.Microseconds(), at(now), p.day, notNil(p.Content))
 		}
-		_, err := c.exec(ctx, `INSERT INTO log_parts (job_id, attempt, source, number, lines_before, lines, size, final, elapsed, stored_at, content)
+		_, err := c.exec(ctx, `INSERT INTO log_parts (job_id, attempt, source, number, lines_before, lines, size, final, elapsed, stored_at, day, content)
 			VALUES `+tuples(n, partColumns, 1)+" ON CONFLICT DO NOTHING", args...)
 		if err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/internal/seal"
+	"github.com/headrace/headrace/platform/store/logchunk"
 )
 
 // sqliteOptions are not optional: without immediate transactions concurrent writers fail instead of waiting, and without
@@ -82,6 +83,7 @@ type Store struct {
 	reader  *sql.DB
 	clock   *clock
 	hearers hearers
+	codec   *logchunk.Codec
 	log     *slog.Logger
 }
 
@@ -89,6 +91,10 @@ type Store struct {
 func Open(ctx context.Context, config Config) (*Store, error) {
 	config = config.withDefaults()
 	s := &Store{config: config, clock: &clock{source: config.Now}, log: config.Log.With("component", "store")}
+	var err error
+	if s.codec, err = logchunk.NewCodec(); err != nil {
+		return nil, err
+	}
 	open := s.openSQLite
 	if config.PostgresURL != "" {
 		open = s.openPostgres
@@ -110,7 +116,13 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := s.migrate(ctx); err != nil {
 		return explain(fmt.Errorf("bring the tables up to date: %w", err))
 	}
-	return s.Ping(ctx)
+	if err := s.Ping(ctx); err != nil {
+		return err
+	}
+	if err := s.MakeLogDays(ctx); err != nil { // parts of logs have the default table meanwhile
+		s.log.WarnContext(ctx, "the tables of the next days' logs could not be made", "err", err)
+	}
+	return nil
 }
 
 func (s *Store) openSQLite(context.Context) error {
@@ -247,7 +259,7 @@ func (s *Store) Close() error {
 	if s.reader != s.writer {
 		err = errors.Join(s.reader.Close(), err)
 	}
-	return err
+	return errors.Join(err, s.codec.Close())
 }
 
 // Ping says whether the database answers, and sets the clock by it.

@@ -118,6 +118,7 @@ func (s *Store) DeleteRepository(ctx context.Context, id int64) error {
 		}
 		for _, statement := range []string{
 			"DELETE FROM log_parts WHERE job_id IN (SELECT id FROM jobs WHERE repository_id = $1)",
+			"DELETE FROM log_chunks WHERE job_id IN (SELECT id FROM jobs WHERE repository_id = $1)",
 			"DELETE FROM logs WHERE job_id IN (SELECT id FROM jobs WHERE repository_id = $1)",
 			"DELETE FROM repositories WHERE id = $1",
 		} {

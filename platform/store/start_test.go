@@ -93,7 +93,7 @@ func TestDeleteRepository_leavesNoRow(t *testing.T) {
 	}
 	for table, n := range count() {
 		switch table {
-		case "users", "queues", "workers", "hearing", "dead_letters", "script_tokens":
+		case "users", "queues", "workers", "hearing", "dead_letters", "script_tokens", "log_removals":
 		default:
 			if n != 0 {
 				t.Errorf("table %s has %d rows left", table, n)
@@ -133,7 +133,7 @@ func liveThrough(t *testing.T, s *store.Store) ci.Repository {
 	q, _, err := s.ClaimRequest(ctx, "x", 1e12)
 	check(err)
 	job := ci.NewJob{Queue: "q"}
-	b, err := s.CreateBuild(ctx, ci.NewBuild{RequestID: q.ID, RepositoryID: r.ID, Branch: "main", Stages: []string{"a"}, Jobs: []ci.NewJob{job, job}}, q.Tries)
+	b, err := s.CreateBuild(ctx, ci.NewBuild{RequestID: q.ID, RepositoryID: r.ID, Branch: "main", Stages: []string{"a"}, Jobs: []ci.NewJob{job, job, job}}, q.Tries)
 	check(err)
 	_, err = s.Beat(ctx, ci.Heartbeat{WorkerID: "w", Queue: "q", Slots: 2})
 	check(err)
@@ -144,6 +144,16 @@ func liveThrough(t *testing.T, s *store.Store) ci.Repository {
 	check(err)
 	_, err = s.AppendLog(ctx, []ci.LogPart{{JobID: run.JobID, Attempt: 1, Run: "r", Source: ci.LogWorker, Content: []byte("x")}})
 	check(err)
+	ended := ci.RunRef{JobID: b.Jobs[1].ID, Attempt: 1, Run: "r"}
+	_, _, err = s.ClaimAttempt(ctx, ci.Claim{JobID: ended.JobID, Attempt: 1, Run: "r", WorkerID: "w"})
+	check(err)
+	_, err = s.AppendLog(ctx, []ci.LogPart{{JobID: ended.JobID, Attempt: 1, Run: "r", Source: ci.LogWorker, Content: []byte("x"), Final: true}})
+	check(err)
+	_, err = s.Report(ctx, ci.StateReport{RunRef: ended, State: ci.Passed}, 3)
+	check(err)
+	_, err = s.CompactLogs(ctx, 0)
+	check(err)
+	check(s.RemoveLogs(ctx, 1))
 	check(s.AddDeadLetter(ctx, ci.DeadLetter{Queue: "q"}))
 	_, err = s.CreateEnvVar(ctx, ci.NewEnvVar{RepositoryID: r.ID, Name: "A", Value: "1"})
 	check(err)

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -199,11 +200,19 @@ func (s *server) jobLogModel(ctx context.Context, m *jobModel, attempt, around i
 		l.Empty = emptyLog(*m)
 	}
 	if !v.Log.RemovedAt.IsZero() {
-		l.Empty = fmt.Sprintf("This log was removed by %s, %s.", v.Log.RemovedBy, show.Ago(v.Log.RemovedAt, s.Now()))
+		l.Empty = removedLog(v.Log, s.Now())
 	}
 	m.Log = l
 	m.Phases = phasesOf(logview.Phases(v.Items), m.Attempt.State)
 	return nil
+}
+
+// removedLog says who removed a log and when.
+func removedLog(l ci.Log, now time.Time) string {
+	if l.RemovedBy == "" {
+		return fmt.Sprintf("This log was removed %s: it is older than logs are kept here.", show.Ago(l.RemovedAt, now))
+	}
+	return fmt.Sprintf("This log was removed by %s, %s.", l.RemovedBy, show.Ago(l.RemovedAt, now))
 }
 
 // emptyLog says why a log has no line.

@@ -25,7 +25,7 @@ func Run(t *testing.T, create func(t *testing.T) Database) {
 	for name, group := range map[string]map[string]func(*testing.T, *node){
 		"crons": cronTests,
 		"users": userTests, "repositories": repositoryTests, "requests": requestTests, "builds": buildTests, "results": resultTests,
-		"dispatch": dispatchTests, "hub": hubTests, "hearing": hearingTests, "logs": logTests, "nodes": nodeTests, "life": lifeTests, "foreign": foreignTests,
+		"dispatch": dispatchTests, "hub": hubTests, "hearing": hearingTests, "logs": logTests, "keeping logs": logKeepingTests, "nodes": nodeTests, "life": lifeTests, "foreign": foreignTests,
 		"dead letters": deadLetterTests, "hooks": hookTests, "variables": envVarTests, "settings": settingsTests, "limits": limitTests, "pause": pauseTests, "superseding": supersedeTests,
 	} {
 		for sentence, test := range group {
