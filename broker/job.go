@@ -66,6 +66,9 @@ type EnvVar struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`
 	Public bool   `json:"public"`
+	// Secure, if set, is an encrypted text in the job's config that Value stands for; the variable has no name then. It is
+	// in no message: only in what a claim is answered with.
+	Secure string `json:"secure,omitempty"`
 }
 
 // Timeouts are limits in seconds, null = the worker's own.

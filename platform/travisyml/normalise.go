@@ -105,16 +105,26 @@ func (n *normaliser) fallback(root *node, key, value string, list bool) *node {
 	return root.with(key, v)
 }
 
+// DeployProviders are those that scripts of Headrace deploy with.
+func DeployProviders() []string {
+	return []string{"git_push", "heroku", "npm", "pages", "pypi", "releases", "rubygems", "s3", "script"}
+}
+
 // notYet reports what this installation reads but does not act on.
 func (n *normaliser) notYet(root *node) {
 	dormant := []string{
-		"cache", "deploy", "notifications", "workspaces", "vault", "vm", "keys",
-		"before_deploy", "after_deploy", "before_cache",
+		"cache", "notifications", "workspaces", "vault", "vm", "keys", "before_cache",
 	}
 	report := func(m *node, key string) {
 		for _, p := range m.pairs {
 			if slices.Contains(dormant, p.key) && !p.value.missing() {
 				n.message(Warn, key, "not_supported", p.at, args{"key": p.key})
+			}
+		}
+		for _, d := range m.get("deploy").list() {
+			provider := d.get("provider")
+			if name := provider.str(); name != "" && !slices.Contains(DeployProviders(), name) {
+				n.message(Warn, join(key, "deploy"), "not_supported", provider.at, args{"key": "deploy: " + name})
 			}
 		}
 	}

@@ -47,6 +47,9 @@ func (g *generator) library() {
 	if addons.has("apt") || addons.has("apt_packages") {
 		g.text(aptText)
 	}
+	if g.config.has("deploy") {
+		g.text(deployText)
+	}
 }
 
 // machine writes the part that changes the machine, for which it must be root.

@@ -17,6 +17,7 @@ type config map[string]json.RawMessage
 type envVar struct {
 	name, value string
 	secure      bool
+	sealed      string // the encrypted text of a secure one
 }
 
 // readConfig reads the config of a job. No config at all is an empty one.
@@ -123,8 +124,8 @@ func (c config) env() ([]envVar, error) {
 		}
 		for _, p := range pairs {
 			// {"secure": "…"} is a list entry of its own; {"A": {"secure": "…"}} a named one.
-			if p.name == "secure" || p.secure {
-				p.secure, p.value = true, ""
+			if p.name == "secure" {
+				p.secure, p.sealed, p.value = true, p.value, ""
 			}
 			vars = append(vars, p)
 		}
@@ -175,8 +176,15 @@ func orderedPairs(raw json.RawMessage) ([]envVar, error) {
 			return nil, err
 		}
 		name, _ := key.(string)
-		text, ok := scalar(value)
-		pairs = append(pairs, envVar{name: name, value: text, secure: !ok && string(value) != "null"})
+		p := envVar{name: name}
+		if text, ok := scalar(value); ok {
+			p.value = text
+		} else if string(value) != "null" {
+			var inner struct{ Secure string }
+			_ = json.Unmarshal(value, &inner) // of another shape: a secure value that nothing opens
+			p.secure, p.sealed = true, inner.Secure
+		}
+		pairs = append(pairs, p)
 	}
 	return pairs, nil
 }

@@ -9,7 +9,7 @@
 //	notices -> built-in variables -> packages, addons, services -> checkout -> settings, then .travis.yml variables -> language
 //	  -> before_install -> install -> before_script      a command that fails ends the job: 2, errored
 //	  -> script                                          every command runs; one that fails makes it 1, failed
-//	  -> before_cache -> after_success | after_failure -> after_script    change nothing in the result
+//	  -> before_cache -> after_success | after_failure -> deploy -> after_script    change nothing in the result
 //
 // It needs bash 5, coreutils and git. HOME is the worker's to set: the checkout stands below it.
 package script

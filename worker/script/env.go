@@ -1,6 +1,7 @@
 package script
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -81,12 +82,13 @@ func (g *generator) arch() {
 
 // variables exports the settings' variables, then the config's, which win.
 func (g *generator) variables(vars []envVar) {
-	if len(g.job.EnvVars)+len(vars) > 0 {
+	settings := slices.DeleteFunc(slices.Clone(g.job.EnvVars), func(v broker.EnvVar) bool { return v.Secure != "" })
+	if len(settings)+len(vars) > 0 {
 		g.section("Environment variables")
 	}
-	if len(g.job.EnvVars) > 0 {
+	if len(settings) > 0 {
 		g.heading("Setting environment variables from the settings of the repository")
-		for _, v := range g.job.EnvVars {
+		for _, v := range settings {
 			g.setting(v)
 		}
 	}
@@ -120,8 +122,19 @@ func (g *generator) setting(v broker.EnvVar) {
 	g.linef("headrace_setting %s %s%s", v.Name, quote(v.Value), secret)
 }
 
-// configVariable exports a variable of .travis.yml.
+// configVariable exports a variable of .travis.yml. A secure entry without a name holds NAME=value pairs.
 func (g *generator) configVariable(v envVar) {
+	if plain, ok := g.opened(v.sealed); ok && v.secure {
+		if v.name != "secure" {
+			g.secret(v.name, plain)
+			return
+		}
+		for _, assignment := range splitWords(plain) {
+			name, value, _ := strings.Cut(assignment, "=")
+			g.secret(name, value)
+		}
+		return
+	}
 	switch {
 	case v.name == "secure":
 		g.say("A secure variable of .travis.yml is left out: its value could not be decrypted for this job.")
@@ -130,6 +143,13 @@ func (g *generator) configVariable(v envVar) {
 		g.say("%s is left out: its secure value could not be decrypted for this job.", v.name)
 	default:
 		g.linef("headrace_env %s", quote(v.name+"="+envWord(v.value)))
+	}
+}
+
+// secret exports a variable that was encrypted in .travis.yml.
+func (g *generator) secret(name, value string) {
+	if g.nameAndSize(name, value) {
+		g.linef("headrace_env %s secret", quote(name+"="+envWord(value)))
 	}
 }
 

@@ -104,7 +104,7 @@ func TestGenerate_golden(t *testing.T) {
 func bytesHasRuntime(script []byte) bool { return bytes.Count(script, []byte(runtimeText)) == 1 }
 
 func withoutRuntime(script []byte) []byte {
-	for name, text := range map[string]string{"runtime": runtimeText, "addons": rootText, "services": servicesText, "apt": aptText} {
+	for name, text := range map[string]string{"runtime": runtimeText, "addons": rootText, "services": servicesText, "apt": aptText, "deploy": deployText} {
 		script = bytes.Replace(script, []byte(text), []byte("# ("+name+".sh)\n"), 1)
 	}
 	return script
@@ -137,7 +137,7 @@ func TestGenerate_shellcheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	lint("with runtime.sh", whole)
-	if whole, err = Generate(jobOf(`{"services":["redis","xvfb"],"addons":{"apt":{"packages":["jq"]}},"script":"true"}`), Options{}); err != nil {
+	if whole, err = Generate(jobOf(`{"services":["redis","xvfb"],"addons":{"apt":{"packages":["jq"]}},"deploy":"script","script":"true"}`), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	lint("with all that is shared", whole)

@@ -30,7 +30,6 @@ func unsupported(c config) []string {
 	}
 	note("cache: %s: nothing is kept between builds yet by this version of Headrace.", c.object("cache").names())
 	note("workspaces: %s: files are not passed from job to job yet by this version of Headrace.", c.object("workspaces").names())
-	note("deploy: %s: this version of Headrace does not deploy yet. before_deploy and after_deploy do not run either.", deployProviders(c))
 	note("android: the components %s are not installed yet by this version of Headrace.", c.object("android").list("components"))
 	if c.object("git").text("strategy") == "tarball" {
 		lines = append(lines, "git.strategy: this version of Headrace has no tarball; the repository is cloned.")
@@ -39,18 +38,4 @@ func unsupported(c config) []string {
 		lines = append(lines, "os: "+os+" was asked for. The job runs on the system that this worker has.")
 	}
 	return lines
-}
-
-// deployProviders returns the names of the providers in order.
-func deployProviders(c config) []string {
-	var providers []string
-	for _, raw := range elements(c["deploy"]) {
-		deploy, err := readConfig(raw)
-		if name, ok := scalar(raw); ok && err != nil {
-			providers = append(providers, name)
-		} else if err == nil {
-			providers = append(providers, deploy.or("provider", "a provider without a name"))
-		}
-	}
-	return providers
 }

@@ -10,6 +10,7 @@ func (g *generator) phases(lang language) {
 	g.orDefault("script", lang.script)
 	g.custom("before_cache")
 	g.eitherCustom("after_success", "after_failure")
+	g.deploys()
 	g.custom("after_script")
 }
 

@@ -286,9 +286,13 @@ travis_cmd() {
 
 # ---- Set-up ----
 
-# headrace_env NAME=WORD: a variable of .travis.yml; the word is bash, as it stands there.
+# headrace_env NAME=WORD [secret]: a variable of .travis.yml; the word is bash, as it stands there.
 headrace_env() {
-  printf '$ export %s\n' "$1"
+  if [[ ${2:-} == secret ]]; then
+    printf '$ export %s=[secure]\n' "${1%%=*}"
+  else
+    printf '$ export %s\n' "$1"
+  fi
   eval "export $1"
 }
 

@@ -38,6 +38,40 @@ func envWord(value string) string {
 	return quote(value)
 }
 
+// splitWords splits text at white space that stands outside of quotes and groups, as bash would.
+func splitWords(text string) []string {
+	var list []string
+	s := scanner{text: text}
+	start := 0
+	cut := func() {
+		if start < s.pos {
+			list = append(list, text[start:s.pos])
+		}
+	}
+	for s.pos < len(text) {
+		switch c := text[s.pos]; c {
+		case ' ', '\t', '\n', '\r':
+			cut()
+			s.pos++
+			start = s.pos
+		case '\\':
+			s.pos = min(s.pos+2, len(text))
+		case '\'', '"':
+			if !s.quoted() {
+				s.pos = len(text)
+			}
+		case '$', '`':
+			if !s.expansion() {
+				s.pos = len(text)
+			}
+		default:
+			s.pos++
+		}
+	}
+	cut()
+	return list
+}
+
 // doubleQuote puts a value in double quotes, in which $, $(…), `…` and escapes of these keep their meaning.
 func doubleQuote(value string) string {
 	var b strings.Builder

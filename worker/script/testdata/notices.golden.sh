@@ -8,6 +8,7 @@
 headrace_own=
 # (services.sh)
 # (apt.sh)
+# (deploy.sh)
 
 # ==== The job ====
 # In braces, so that bash reads all of it before it runs any of it.
@@ -16,7 +17,6 @@ headrace_own=
 # ---- What this version does not do ----
 headrace_say 'cache: pip: nothing is kept between builds yet by this version of Headrace.'
 headrace_say 'workspaces: use: files are not passed from job to job yet by this version of Headrace.'
-headrace_say 'deploy: releases: this version of Headrace does not deploy yet. before_deploy and after_deploy do not run either.'
 headrace_say 'os: osx was asked for. The job runs on the system that this worker has.'
 
 # ---- Built-in variables ----
@@ -125,5 +125,16 @@ headrace_say 'install: ignore, so nothing runs in this phase.'
 # ---- script ----
 headrace_say 'script: skip, so nothing runs in this phase.'
 TRAVIS_TEST_RESULT=$headrace_result
+
+# ---- deploy ----
+if [[ $headrace_result == 0 ]]; then
+  headrace_phase=deploy
+  headrace_deploy=()
+  headrace_deploy_files=()
+  headrace_start deploy.1 'headrace_deploy_releases' 'deploy with releases'
+  eval "$TRAVIS_CMD"
+  headrace_end $?
+  :
+fi
 exit "$headrace_result"
 }
