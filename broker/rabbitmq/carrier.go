@@ -136,15 +136,16 @@ func (c *Carrier) leave(s *session) {
 }
 
 func (c *Carrier) away(ctx context.Context, host string, tries int, err error) {
+	said := words(host, err)
 	c.mu.Lock()
 	since := c.state.Since
 	if c.state.Connected {
 		since = time.Now()
 	}
-	c.set(broker.State{Since: since, LastError: words(host, err), Tries: tries})
+	c.set(broker.State{Since: since, LastError: said, Tries: tries})
 	c.mu.Unlock()
 	if ctx.Err() == nil {
-		c.config.Log.WarnContext(ctx, "no connection to RabbitMQ; trying again", "host", host, "tries", tries, "err", err)
+		c.config.Log.WarnContext(ctx, "no connection to RabbitMQ; trying again", "tries", tries, "reason", said, "err", err)
 	}
 }
 

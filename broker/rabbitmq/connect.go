@@ -93,8 +93,12 @@ func (c *Carrier) open(ctx context.Context, raw net.Conn, host, use string) (*am
 	}
 	properties := amqp091.NewConnectionProperties()
 	properties.SetClientConnectionName(c.config.Name + " (" + use + ")")
-	return amqp091.Open(boundedConn{raw}, amqp091.Config{
+	conn, err := amqp091.Open(boundedConn{raw}, amqp091.Config{
 		SASL:  []amqp091.Authentication{&amqp091.PlainAuth{Username: c.target.user, Password: c.target.password}},
 		Vhost: c.target.vhost, Heartbeat: c.target.heartbeat, Properties: properties, Locale: "en_US",
 	})
+	if err != nil && c.target.tls != nil {
+		return nil, errors.Join(err, errSecured)
+	}
+	return conn, err
 }

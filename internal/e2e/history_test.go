@@ -24,6 +24,7 @@ type judge struct {
 	databases []store.Config
 	rules     historytest.Rules
 	workers   []*process
+	told      bool // which databases to read
 	judged    bool
 }
 
@@ -49,6 +50,13 @@ func except(t *testing.T, why string, parts ...historytest.Part) {
 	t.Logf("the judge does not look at %v: %s", parts, why)
 }
 
+// reads says which database the judge reads in place of those that it sees nodes use.
+func (j *judge) reads(config store.Config) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.databases, j.told = []store.Config{config}, true
+}
+
 // unended are the parts of a test that ends while jobs wait or run.
 var unended = []historytest.Part{historytest.Requests, historytest.Jobs, historytest.Logs, historytest.Outbox}
 
@@ -69,7 +77,7 @@ func (j *judge) started(p *process) {
 			config.Path = filepath.Join(dir, "headrace.db")
 		}
 		same := func(c store.Config) bool { return c.PostgresURL == config.PostgresURL && c.Path == config.Path }
-		if !slices.ContainsFunc(j.databases, same) {
+		if !j.told && !slices.ContainsFunc(j.databases, same) {
 			j.databases = append(j.databases, config)
 		}
 		if n, err := strconv.Atoi(p.setting("HEADRACE_LIMITS_ATTEMPTS")); err == nil {

@@ -113,23 +113,23 @@ func Chromium(tb testing.TB) string {
 }
 
 // OwnPostgres returns a PostgreSQL server of the test's own.
-func OwnPostgres(tb testing.TB, d servers.Durability) *servers.Server {
+func OwnPostgres(tb testing.TB, d servers.Durability, certificates ...servers.Certificates) *servers.Server {
 	tb.Helper()
-	s, err := servers.StartPostgres(tb.Context(), d)
+	s, err := servers.StartPostgres(tb.Context(), d, certificates...)
 	return own(tb, s, err)
 }
 
 // OwnRedis returns a Redis server of the test's own.
-func OwnRedis(tb testing.TB) *servers.Server {
+func OwnRedis(tb testing.TB, certificates ...servers.Certificates) *servers.Server {
 	tb.Helper()
-	s, err := servers.StartRedis(tb.Context())
+	s, err := servers.StartRedis(tb.Context(), certificates...)
 	return own(tb, s, err)
 }
 
 // OwnRabbitMQ returns a RabbitMQ server of the test's own. It takes several seconds to start.
-func OwnRabbitMQ(tb testing.TB) *servers.RabbitMQ {
+func OwnRabbitMQ(tb testing.TB, certificates ...servers.Certificates) *servers.RabbitMQ {
 	tb.Helper()
-	s, err := servers.StartRabbitMQ(tb.Context())
+	s, err := servers.StartRabbitMQ(tb.Context(), certificates...)
 	return own(tb, s, err)
 }
 

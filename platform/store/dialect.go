@@ -123,6 +123,9 @@ func explain(err error) error {
 		}
 		return err
 	}
+	if told := untrusted(err); told != nil {
+		return told
+	}
 	if away(err) {
 		return fault.Wrap(fault.Unavailable, err, "The database does not answer. Try again in a moment.")
 	}

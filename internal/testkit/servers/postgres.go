@@ -28,8 +28,12 @@ const (
 	Durable Durability = true
 )
 
-// StartPostgres starts a PostgreSQL server.
-func StartPostgres(ctx context.Context, d Durability) (*Server, error) {
+// Secured is a user of a PostgreSQL server with certificates who is let in by TLS only, with a certificate of the same
+// authority beside the password. A test creates it.
+const Secured = "secured"
+
+// StartPostgres starts a PostgreSQL server. With certificates it also takes clients by TLS; see [Secured].
+func StartPostgres(ctx context.Context, d Durability, certificates ...Certificates) (*Server, error) {
 	initdb, err := lookup("initdb", "/usr/lib/postgresql/*/bin")
 	if err != nil {
 		return nil, err
@@ -44,6 +48,9 @@ func StartPostgres(ctx context.Context, d Durability) (*Server, error) {
 	}
 	s := &Server{name: "postgres", dir: dir, who: who, stopBy: syscall.SIGINT, discardBy: syscall.SIGQUIT}
 	if err := s.initPostgres(ctx, initdb, d); err != nil {
+		return nil, s.abandon(err)
+	}
+	if err := s.securePostgres(certificates); err != nil {
 		return nil, s.abandon(err)
 	}
 	if err := s.Start(ctx); err != nil {
@@ -80,6 +87,19 @@ func (s *Server) initPostgres(ctx context.Context, initdb string, d Durability) 
 	s.url = fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/postgres?sslmode=disable", sqlUser, sqlPassword, port)
 	s.ready = func(ctx context.Context) error { return pingSQL(ctx, s.url) }
 	return nil
+}
+
+func (s *Server) securePostgres(certificates []Certificates) error {
+	if len(certificates) == 0 {
+		return nil
+	}
+	ca, cert, key, err := certificates[0].write(s)
+	if err != nil {
+		return err
+	}
+	s.argv = append(s.argv, "-c", "ssl=on", "-c", "ssl_ca_file="+ca, "-c", "ssl_cert_file="+cert, "-c", "ssl_key_file="+key)
+	return s.write(filepath.Join(s.dir, "data", "pg_hba.conf"), "hostssl all "+Secured+" 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n"+
+		"host all "+Secured+" 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 scram-sha-256\n")
 }
 
 func pingSQL(ctx context.Context, url string) (err error) {

@@ -25,13 +25,18 @@ const (
 type RabbitMQ struct {
 	*Server
 	management string
+	tlsURL     string
 }
+
+// TLSURL is how clients reach the server by TLS; empty: not at all.
+func (r *RabbitMQ) TLSURL() string { return r.tlsURL }
 
 // ManagementURL is the address of the management API, with user and password.
 func (r *RabbitMQ) ManagementURL() string { return r.management }
 
-// StartRabbitMQ starts a RabbitMQ server with the user and virtual host travis, a node name and an epmd of its own.
-func StartRabbitMQ(ctx context.Context) (*RabbitMQ, error) {
+// StartRabbitMQ starts a RabbitMQ server with the user and virtual host travis, a node name and an epmd of its own. With
+// certificates it also takes clients by TLS that show one of the same authority.
+func StartRabbitMQ(ctx context.Context, certificates ...Certificates) (*RabbitMQ, error) {
 	program, err := lookup("rabbitmq-server", "/usr/lib/rabbitmq/bin")
 	if err != nil {
 		return nil, err
@@ -49,7 +54,7 @@ func StartRabbitMQ(ctx context.Context) (*RabbitMQ, error) {
 		return nil, err
 	}
 	r := &RabbitMQ{Server: &Server{name: "rabbitmq", dir: dir, who: who, stopBy: syscall.SIGTERM, discardBy: syscall.SIGKILL}}
-	if err := r.init(program); err != nil {
+	if err := r.init(program, certificates); err != nil {
 		return nil, r.abandon(err)
 	}
 	if err := r.Start(ctx); err != nil {
@@ -58,8 +63,8 @@ func StartRabbitMQ(ctx context.Context) (*RabbitMQ, error) {
 	return r, nil
 }
 
-func (r *RabbitMQ) init(program string) error {
-	var ports [4]int
+func (r *RabbitMQ) init(program string, certificates []Certificates) error {
+	var ports [5]int
 	for i := range ports {
 		port, err := freePort()
 		if err != nil {
@@ -67,10 +72,14 @@ func (r *RabbitMQ) init(program string) error {
 		}
 		ports[i] = port
 	}
-	amqp, http, dist, epmd := ports[0], ports[1], ports[2], ports[3]
+	amqp, http, dist, epmd, secure := ports[0], ports[1], ports[2], ports[3], ports[4]
 	r.url = fmt.Sprintf("amqp://%s:%s@127.0.0.1:%d/%s", brokerUser, brokerPassword, amqp, brokerVhost)
 	r.management = fmt.Sprintf("http://%s:%s@127.0.0.1:%d", brokerUser, brokerPassword, http)
-	if err := r.configure(amqp, http); err != nil {
+	secured, err := r.secure(certificates, secure)
+	if err != nil {
+		return err
+	}
+	if err := r.configure(amqp, http, secured...); err != nil {
 		return err
 	}
 	file := func(name string) string { return filepath.Join(r.dir, name) }
@@ -88,22 +97,36 @@ func (r *RabbitMQ) init(program string) error {
 	return r.startMapper(epmd)
 }
 
-func (r *RabbitMQ) configure(amqp, http int) error {
+// secure returns the settings for TLS on the port, if there is a certificate.
+func (r *RabbitMQ) secure(certificates []Certificates, port int) ([]string, error) {
+	if len(certificates) == 0 {
+		return nil, nil
+	}
+	ca, cert, key, err := certificates[0].write(r.Server)
+	r.tlsURL = fmt.Sprintf("amqps://%s:%s@127.0.0.1:%d/%s", brokerUser, brokerPassword, port, brokerVhost)
+	return []string{
+		"listeners.ssl.1 = 127.0.0.1:" + strconv.Itoa(port),
+		"ssl_options.cacertfile = " + ca, "ssl_options.certfile = " + cert, "ssl_options.keyfile = " + key,
+		"ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = true",
+	}, err
+}
+
+func (r *RabbitMQ) configure(amqp, http int, more ...string) error {
 	if err := r.write(filepath.Join(r.dir, "enabled_plugins"), "[rabbitmq_management].\n"); err != nil {
 		return err
 	}
-	return r.write(filepath.Join(r.dir, "rabbitmq.conf"), strings.Join([]string{
-		"listeners.tcp.1 = 127.0.0.1:" + strconv.Itoa(amqp),
+	return r.write(filepath.Join(r.dir, "rabbitmq.conf"), strings.Join(append(more,
+		"listeners.tcp.1 = 127.0.0.1:"+strconv.Itoa(amqp),
 		"management.tcp.ip = 127.0.0.1",
-		"management.tcp.port = " + strconv.Itoa(http),
-		"default_vhost = " + brokerVhost,
-		"default_user = " + brokerUser,
-		"default_pass = " + brokerPassword,
+		"management.tcp.port = "+strconv.Itoa(http),
+		"default_vhost = "+brokerVhost,
+		"default_user = "+brokerUser,
+		"default_pass = "+brokerPassword,
 		"default_user_tags.administrator = true",
 		"disk_free_limit.absolute = 50MB",
 		"log.console.level = info",
 		"",
-	}, "\n"))
+	), "\n"))
 }
 
 // startMapper starts epmd, which Erlang would otherwise leave behind as a daemon.
