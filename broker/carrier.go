@@ -89,6 +89,10 @@ type Carrier interface {
 	// Consume hands the queue's messages to handle, one after another in order, with at most prefetch of them unsettled,
 	// over reconnects, until ctx ends; then it returns nil. handle may settle a delivery later, from anywhere.
 	Consume(ctx context.Context, queue string, prefetch int, handle func(context.Context, Delivery)) error
+	// Listen hands over what is said to all who listen at a fanout exchange, from now on and until ctx ends; then it returns nil.
+	// It is like Consume on a queue of its own, which goes with the connection or with the call, and which never holds
+	// publishers up: when it is full the oldest message is dropped.
+	Listen(ctx context.Context, exchange string, prefetch int, handle func(context.Context, Delivery)) error
 	// Bind declares the exclusive queue of a worker ([WorkerQueue]) and binds it to [CommandsExchange]
 	// and to [ForeignCommands], on this and on
 	// every later connection, until ctx ends.
@@ -112,9 +116,15 @@ const (
 	ReportingExchange = "reporting"       // topic, durable
 	ForeignCommands   = "worker.commands" // fanout, not durable
 	ClaimQueue        = "headrace.claims"
-	HeartbeatQueue    = "headrace.heartbeats"
-	CommandsExchange  = "headrace.commands" // fanout, durable
+	HeartbeatExchange = "headrace.heartbeats" // fanout, durable: every node listens
+	CommandsExchange  = "headrace.commands"   // fanout, durable
 	workerQueuePrefix = "headrace.worker."
+)
+
+// What waits at most for one who listens.
+const (
+	ListenerMessages = 10_000
+	ListenerBytes    = 8 << 20
 )
 
 // WorkerQueue is the exclusive queue on which a worker takes answers and commands.

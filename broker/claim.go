@@ -96,10 +96,11 @@ type Cancel struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-// Probe goes through the heartbeat queue and back to the platform; it measures whether heartbeats can be heard.
+// Probe goes the way of heartbeats and comes back to the node that sent it, which sees by it that it can hear them.
 type Probe struct {
-	Node   string    `json:"node"`
-	SentAt time.Time `json:"sent_at"` // by the store's clock
+	Node   string `json:"node"`   // for people
+	Hub    string `json:"hub"`    // random, of the process
+	Number int64  `json:"number"` // counts up
 }
 
 // Encode returns v as the JSON body of a message of the type to the key (and exchange, where it is not the default one).

@@ -9,7 +9,7 @@
 //	worker ----- claim ----------> queue headrace.claims ---------------> platform --- answer ---> queue headrace.worker.ID
 //	worker ----- state ----------> queue reporting.jobs.builds ---------> platform
 //	worker ----- log part -------> queue reporting.jobs.logs -----------> platform
-//	worker ----- heartbeat ------> queue headrace.heartbeats -----------> platform --- answer ---> queue headrace.worker.ID
+//	worker ----- heartbeat ------> exchange headrace.heartbeats (fanout) -> every node: one answers -> queue headrace.worker.ID
 //	worker ----- no job ---------> queue headrace.rejects --------------> platform
 //	platform --- cancel ---------> exchange headrace.commands (fanout) -> every queue headrace.worker.ID
 //

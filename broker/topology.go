@@ -20,15 +20,16 @@ type Layout struct {
 	Bindings  []Binding
 }
 
-// Topology returns the [Layout]. Job queues and the queues of workers come on top; see [Carrier].
+// Topology returns the [Layout]. Job queues, the queues of workers and those of who listens come on top; see [Carrier].
 func Topology() Layout {
 	return Layout{
 		Exchanges: []Exchange{
 			{Name: ReportingExchange, Durable: true},
 			{Name: ForeignCommands, Fanout: true},
 			{Name: CommandsExchange, Fanout: true, Durable: true},
+			{Name: HeartbeatExchange, Fanout: true, Durable: true},
 		},
-		Queues: []string{StateQueue, LogQueue, ClaimQueue, HeartbeatQueue, RejectQueue},
+		Queues: []string{StateQueue, LogQueue, ClaimQueue, RejectQueue},
 		Bindings: []Binding{
 			{Exchange: ReportingExchange, Key: StateQueue, Queue: StateQueue},
 			{Exchange: ReportingExchange, Key: LogQueue, Queue: LogQueue},

@@ -11,6 +11,7 @@ import (
 	"github.com/headrace/headrace/platform/auth"
 	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/coord"
+	"github.com/headrace/headrace/platform/hub"
 	"github.com/headrace/headrace/platform/intake/hooks"
 	"github.com/headrace/headrace/platform/travisyml"
 )
@@ -45,7 +46,7 @@ func hookService(w hooks.Waiting) api.Service {
 	return s
 }
 
-// services are the database, the coordinator, the broker and the file of hooks, in this order.
+// services are the database, the coordinator, the broker, the file of hooks and whether the node hears workers, in this order.
 func (n *Node) services(ctx context.Context) []api.Service {
 	database := api.Service{Name: "database", Up: true, Detail: n.store.Dialect()}
 	if err := n.store.Ping(ctx); err != nil {
@@ -57,7 +58,17 @@ func (n *Node) services(ctx context.Context) []api.Service {
 		{Name: "coordinator", Up: redis.Connected, Detail: redis.LastError},
 		{Name: "broker", Up: rabbit.Connected && !rabbit.Blocked, Detail: rabbit.LastError},
 		hookService(n.hooks.Waiting()),
+		hearing(n.hub.Standing()),
 	}
+}
+
+// hearing says whether the node takes what workers say.
+func hearing(is hub.Standing) api.Service {
+	s := api.Service{Name: "workers", Up: !is.Aside}
+	if is.Aside {
+		s.Detail = fmt.Sprintf("left to other nodes since %s: %s", is.Since.UTC().Format("15:04:05 UTC"), is.Reason)
+	}
+	return s
 }
 
 // Health is what the dashboard shows of a node.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 
@@ -39,29 +40,60 @@ func (b *beats) answered(sequence int64) []broker.Run {
 	return runs
 }
 
+// soonAgain is how many heartbeats that no node hears are followed by one at once: a node that begins to listen finds the
+// workers there.
+const soonAgain = 20
+
 // beatUntil sends heartbeats until ctx ends: at least one each interval, and one soon after a wake-up.
 func (w *Worker) beatUntil(ctx context.Context) error {
 	spacing := w.cfg.Heartbeat / 10 // many wake-ups make few heartbeats
-	failed := false
+	trouble, unheard := "", 0
 	return run.Every(ctx, w.cfg.Heartbeat, w.beats.wake, func(ctx context.Context) (bool, error) {
 		err := w.beat(ctx)
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		if (err != nil) != failed {
-			failed = err != nil
-			w.sayHeartbeat(err)
+		unheard++
+		is := troubleOf(err)
+		if is != unheardBeats {
+			unheard = 0
+		}
+		if is != trouble && unheard != 1 { // one alone is what a start looks like
+			w.sayHeartbeat(is, err)
+			trouble = is
+		}
+		if unheard > 0 && unheard < soonAgain {
+			w.beats.wake.Wake()
 		}
 		return false, run.Pause(ctx, spacing)
 	})
 }
 
-func (w *Worker) sayHeartbeat(err error) {
-	if err == nil {
-		w.cfg.Log.Info("heartbeats reach the broker again")
-		return
+const (
+	unsentBeats  = "heartbeats do not reach the broker; running jobs go on"
+	unheardBeats = "no platform node hears this worker for now; running jobs go on"
+)
+
+// troubleOf says what is wrong with heartbeats, empty for nothing.
+func troubleOf(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, broker.ErrUnroutable):
+		return unheardBeats
 	}
-	w.cfg.Log.Warn("heartbeats do not reach the broker; running jobs go on", "err", err)
+	return unsentBeats
+}
+
+func (w *Worker) sayHeartbeat(trouble string, err error) {
+	switch trouble {
+	case "":
+		w.cfg.Log.Info("a platform node hears this worker again")
+	case unheardBeats:
+		w.cfg.Log.Warn(unheardBeats)
+	default:
+		w.cfg.Log.Warn(unsentBeats, "err", err)
+	}
 }
 
 func (w *Worker) beat(ctx context.Context) error {
@@ -77,7 +109,7 @@ func (w *Worker) beat(ctx context.Context) error {
 			asking = append(asking, t.key)
 		}
 	}
-	m, err := broker.Encode("", broker.HeartbeatQueue, broker.TypeHeartbeat, broker.Heartbeat{
+	m, err := broker.Encode(broker.HeartbeatExchange, "", broker.TypeHeartbeat, broker.Heartbeat{
 		WorkerID: w.cfg.ID, Home: w.cfg.Home, Generation: w.cfg.Generation, Name: w.cfg.Name, Version: w.cfg.Version, Queue: w.cfg.Queue, Slots: w.cfg.Slots,
 		Draining: w.draining(), Executor: w.exec.Name(), Trouble: w.gate.trouble(), Sequence: w.beats.next(runs), Runs: runs, Asking: asking,
 	})

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -104,7 +105,7 @@ func (c *carrier) Publish(ctx context.Context, m broker.Message) error {
 		c.said = append(c.said, m.Type)
 	}
 	c.mu.Unlock()
-	c.deliver(m.Key, m)
+	c.deliver(cmp.Or(m.Key, m.Exchange), m)
 	return nil
 }
 
@@ -142,6 +143,11 @@ func (c *carrier) Consume(ctx context.Context, queue string, _ int, handle func(
 		}
 		handle(ctx, d)
 	}
+}
+
+// Listen is the only one who does.
+func (c *carrier) Listen(ctx context.Context, exchange string, prefetch int, handle func(context.Context, broker.Delivery)) error {
+	return c.Consume(ctx, exchange, prefetch, handle)
 }
 
 func (c *carrier) Bind(context.Context, string) error         { return nil }

@@ -47,10 +47,14 @@ func newHub(t *testing.T, c broker.Carrier) *hub {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for queue, handle := range map[string]func(broker.Message){
-		broker.ClaimQueue: h.claim, broker.HeartbeatQueue: h.beat, broker.StateQueue: h.report, broker.LogQueue: h.log,
+		broker.ClaimQueue: h.claim, broker.HeartbeatExchange: h.beat, broker.StateQueue: h.report, broker.LogQueue: h.log,
 	} {
+		take := c.Consume
+		if queue == broker.HeartbeatExchange {
+			take = c.Listen
+		}
 		wg.Go(func() {
-			_ = c.Consume(ctx, queue, 1, func(ctx context.Context, d broker.Delivery) {
+			_ = take(ctx, queue, 1, func(ctx context.Context, d broker.Delivery) {
 				h.handle(d.Message(), handle)
 				_ = d.Ack(ctx) // the test is ending
 			})

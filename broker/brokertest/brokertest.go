@@ -47,6 +47,9 @@ func Run(t *testing.T, fresh func(*testing.T) (open func() broker.Carrier)) {
 		{"a worker's queue ends with its context", exclusiveQueueEnds},
 		{"a worker's queue belongs to one", exclusiveQueueIsExclusive},
 		{"a delivery goes with its connection", deliveryGoes},
+		{"what is said to all reaches everyone who listens", reachesListeners},
+		{"who listens no more is not spoken to", listeningEnds},
+		{"a slow listener holds nobody up", slowListener},
 		{"the end of a carrier gives everything back", endGivesBack},
 		{"a closed carrier says so", closedSaysSo},
 	} {
@@ -181,10 +184,42 @@ func (m *member) drain(queue string, n int) []string {
 // consume consumes in the background until the returned function is called; that waits for the end.
 func (m *member) consume(queue string, prefetch int) (<-chan broker.Delivery, func()) {
 	m.b.Helper()
+	return m.background(m.Consume, queue, prefetch)
+}
+
+// listen listens in the background as consume consumes, when it has begun.
+func (m *member) listen(exchange string, prefetch int) (<-chan broker.Delivery, func()) {
+	m.b.Helper()
+	deliveries, end := m.background(m.Listen, exchange, prefetch)
+	for begun := false; !begun; {
+		m.say(exchange, "begin")
+		select {
+		case d := <-deliveries:
+			m.b.ack(d)
+			begun = true
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return deliveries, end
+}
+
+// say publishes a text to all who listen; that nobody does is no failure.
+func (m *member) say(exchange, text string) {
+	m.b.Helper()
+	err := m.Publish(m.b.limited(), broker.Message{Exchange: exchange, Type: broker.TypeHeartbeat, Body: []byte(text), Transient: true})
+	if err != nil && !errors.Is(err, broker.ErrUnroutable) {
+		m.b.Fatalf("publish to %q: %v", exchange, err)
+	}
+}
+
+func (m *member) background(take func(context.Context, string, int, func(context.Context, broker.Delivery)) error, from string, prefetch int) (
+	<-chan broker.Delivery, func(),
+) {
+	m.b.Helper()
 	ctx, cancel := context.WithCancel(m.b.Context())
 	deliveries, done := make(chan broker.Delivery, 1000), make(chan error, 1)
 	go func() {
-		done <- m.Consume(ctx, queue, prefetch, func(_ context.Context, d broker.Delivery) { deliveries <- d })
+		done <- take(ctx, from, prefetch, func(_ context.Context, d broker.Delivery) { deliveries <- d })
 	}()
 	ended := false
 	end := func() {
@@ -197,10 +232,10 @@ func (m *member) consume(queue string, prefetch int) (<-chan broker.Delivery, fu
 		select {
 		case err := <-done:
 			if err != nil && !errors.Is(err, broker.ErrClosed) {
-				m.b.Errorf("Consume returned %v", err)
+				m.b.Errorf("taking from %s returned %v", from, err)
 			}
 		case <-time.After(patience):
-			m.b.Error("Consume does not end")
+			m.b.Errorf("taking from %s does not end", from)
 		}
 	}
 	m.b.Cleanup(end)

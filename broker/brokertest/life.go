@@ -152,6 +152,7 @@ func closedSaysSo(b *bench) {
 		"publish":                 m.Publish(b.limited(), broker.Message{Key: broker.StateQueue}),
 		"declare":                 m.DeclareQueue(b.limited(), jobs),
 		"bind":                    m.Bind(b.limited(), broker.WorkerQueue("one")),
+		"listen":                  m.Listen(b.limited(), broker.HeartbeatExchange, 1, func(context.Context, broker.Delivery) {}),
 		"consume":                 m.Consume(b.limited(), broker.StateQueue, 1, func(context.Context, broker.Delivery) {}),
 	} {
 		if !errors.Is(err, broker.ErrClosed) {

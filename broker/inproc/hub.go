@@ -14,6 +14,7 @@ type hub struct {
 	queues   map[string]*queue
 	bindings []broker.Binding // an empty key takes all
 	made     chan struct{}    // closed and replaced when a queue is made
+	heard    int              // counts those who listened
 }
 
 func newHub() *hub {
@@ -57,6 +58,18 @@ func (h *hub) bind(owner *Carrier, name string) (*queue, error) {
 	h.bindings = append(slices.Clip(h.bindings),
 		broker.Binding{Exchange: broker.CommandsExchange, Queue: name}, broker.Binding{Exchange: broker.ForeignCommands, Queue: name})
 	return q, nil
+}
+
+// listen makes the queue of one who listens.
+func (h *hub) listen(owner *Carrier, exchange string) *queue {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.heard++
+	q := newQueue(fmt.Sprintf("listener %d", h.heard), owner)
+	q.forgets = true
+	h.add(q)
+	h.bindings = append(slices.Clip(h.bindings), broker.Binding{Exchange: exchange, Queue: q.name})
+	return q
 }
 
 // drop ends an exclusive queue with all that waits in it.

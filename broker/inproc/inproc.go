@@ -149,6 +149,16 @@ func (c *Carrier) Bind(ctx context.Context, name string) error {
 	})
 }
 
+// Listen hands over what is said at the exchange, through a queue of its own.
+func (c *Carrier) Listen(ctx context.Context, exchange string, prefetch int, handle func(context.Context, broker.Delivery)) error {
+	if !c.State().Connected {
+		return broker.ErrClosed
+	}
+	q := c.hub.listen(c, exchange)
+	defer c.hub.drop(q)
+	return c.Consume(ctx, q.name, prefetch, handle)
+}
+
 // Inspect says how a queue stands.
 func (c *Carrier) Inspect(ctx context.Context, name string) (info broker.QueueInfo, err error) {
 	err = c.admit(ctx, func() error {

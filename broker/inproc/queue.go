@@ -29,6 +29,8 @@ func (e entry) expired(now time.Time) bool { return !e.expires.IsZero() && !now.
 type queue struct {
 	name  string
 	owner *Carrier // of an exclusive queue
+	// forgets: when it is full the oldest makes room.
+	forgets bool
 
 	mu        sync.Mutex
 	waiting   []entry
@@ -54,6 +56,11 @@ func (q *queue) put(m broker.Message, now time.Time) (taken bool, room <-chan st
 	if q.full(len(m.Body)) {
 		q.sweep(now)
 	}
+	for q.forgets && q.full(len(m.Body)) {
+		q.bytes -= len(q.waiting[0].message.Body)
+		q.waiting[0] = entry{}
+		q.waiting = q.waiting[1:]
+	}
 	if q.full(len(m.Body)) {
 		return false, q.room, false
 	}
@@ -69,7 +76,11 @@ func (q *queue) put(m broker.Message, now time.Time) (taken bool, room <-chan st
 }
 
 func (q *queue) full(more int) bool {
-	return len(q.waiting) >= maxWaiting || (len(q.waiting) > 0 && q.bytes+more > maxBytes)
+	messages, bytes := maxWaiting, maxBytes
+	if q.forgets {
+		messages, bytes = broker.ListenerMessages, broker.ListenerBytes
+	}
+	return len(q.waiting) >= messages || (len(q.waiting) > 0 && q.bytes+more > bytes)
 }
 
 // sweep removes what has expired. The lock is held.

@@ -112,6 +112,32 @@ func (s *session) bind(queue string) error {
 	}))
 }
 
+// listener declares a queue for one who listens, and binds it.
+func (s *session) listener(exchange string) (queue string, err error) {
+	err = s.onChannel(func(ch *amqp091.Channel) error {
+		q, err := ch.QueueDeclare("", false, true, true, false, amqp091.Table{
+			"x-queue-type": "classic", "x-max-length": int32(broker.ListenerMessages), "x-max-length-bytes": int32(broker.ListenerBytes),
+		})
+		if err != nil {
+			return err
+		}
+		queue = q.Name
+		return ch.QueueBind(q.Name, "", exchange, false, nil)
+	})
+	return queue, refused(exchange, err)
+}
+
+// drop lets the queue of one who listens go, also where nobody came to consume from it.
+func (s *session) drop(queue string) {
+	if !s.alive() {
+		return // it went with the connection
+	}
+	_ = s.onChannel(func(ch *amqp091.Channel) error { // else it goes with the connection
+		_, err := ch.QueueDelete(queue, false, false, false)
+		return err
+	})
+}
+
 // keepBinding tries until the queue is free, the binding is not wanted any more, or the session ends.
 func (s *session) keepBinding(b *binding) {
 	timer := time.NewTimer(0)

@@ -188,6 +188,23 @@ func (s *session) consume(ctx context.Context, queue string, prefetch int, handl
 	}
 }
 
+// Listen hands over what is said at the exchange. Each session has a queue of its own for it, which the broker names and
+// lets go with its consumer, so that none waits for one that a dead connection still holds.
+func (c *Carrier) Listen(ctx context.Context, exchange string, prefetch int, handle func(context.Context, broker.Delivery)) error {
+	err := c.retry(ctx, exchange, func(s *session) (worked bool, err error) {
+		queue, err := s.listener(exchange)
+		if err != nil {
+			return false, err
+		}
+		defer s.drop(queue)
+		return s.consume(ctx, queue, max(prefetch, 1), handle)
+	})
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the end of ctx is the regular end of a listener
+	}
+	return err
+}
+
 func (s *session) subscribe(ch *amqp091.Channel, queue string) (deliveries <-chan amqp091.Delivery, err error) {
 	err = s.call(func() error {
 		deliveries, err = ch.Consume(queue, consumerTag, false, false, false, false, nil)

@@ -60,15 +60,19 @@ func TestDeadLetters(t *testing.T) {
 	stranger := publisher(t, s.amqp)
 	queues := map[string]string{
 		broker.DefaultJobQueue: "worker mill-1: read job message", broker.StateQueue: "read state report", broker.LogQueue: "read log part",
-		broker.ClaimQueue: "read headrace:claim", broker.HeartbeatQueue: "read headrace:heartbeat",
+		broker.ClaimQueue: "read headrace:claim", broker.HeartbeatExchange: "read headrace:heartbeat",
 	}
-	kinds := map[string]string{broker.ClaimQueue: broker.TypeClaim, broker.HeartbeatQueue: broker.TypeHeartbeat}
+	kinds := map[string]string{broker.ClaimQueue: broker.TypeClaim, broker.HeartbeatExchange: broker.TypeHeartbeat}
 	if err := stranger.DeclareQueue(t.Context(), broker.DefaultJobQueue); err != nil {
 		t.Fatal(err)
 	}
 	for queue := range queues {
 		for range 2 {
-			if err := stranger.Publish(t.Context(), broker.Message{Key: queue, Type: kinds[queue], Body: []byte("<poison/>")}); err != nil {
+			m := broker.Message{Key: queue, Type: kinds[queue], Body: []byte("<poison/>")}
+			if queue == broker.HeartbeatExchange {
+				m.Exchange, m.Key = queue, ""
+			}
+			if err := stranger.Publish(t.Context(), m); err != nil {
 				t.Fatal(err)
 			}
 		}

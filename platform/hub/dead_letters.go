@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,12 +37,13 @@ type dead struct {
 func (h *Hub) drop(ctx context.Context, d broker.Delivery, err error) {
 	h.counts.dropped.Add(1)
 	m := d.Message()
-	h.seldom.warn(ctx, "a message was dropped", "type", m.Type, "queue", m.Key, "err", err)
-	letter := ci.DeadLetter{Queue: m.Key, Type: m.Type, ContentType: m.ContentType, Headers: m.Headers, Body: m.Body, Reason: err.Error()}
+	queue := cmp.Or(m.Key, m.Exchange)
+	h.seldom.warn(ctx, "a message was dropped", "type", m.Type, "queue", queue, "err", err)
+	letter := ci.DeadLetter{Queue: queue, Type: m.Type, ContentType: m.ContentType, Headers: m.Headers, Body: m.Body, Reason: err.Error()}
 	select {
 	case h.dead <- dead{letter: letter, delivery: d}:
 	default:
-		h.seldom.warn(ctx, "more messages are dropped than can be kept", "type", m.Type, "queue", m.Key, "err", err)
+		h.seldom.warn(ctx, "more messages are dropped than can be kept", "type", m.Type, "queue", queue, "err", err)
 		h.ack(ctx, d)
 	}
 }
@@ -112,9 +114,11 @@ func (h *Hub) sendDead(ctx context.Context) error {
 // sendOne publishes one. What no queue takes is a dead letter again, for that reason; after another error it is due again
 // by itself.
 func (h *Hub) sendOne(ctx context.Context, letter ci.DeadLetter) error {
-	err := h.carrier.Publish(ctx, broker.Message{
-		Key: letter.Queue, Type: letter.Type, ContentType: letter.ContentType, Headers: letter.Headers, Body: letter.Body,
-	})
+	m := broker.Message{Key: letter.Queue, Type: letter.Type, ContentType: letter.ContentType, Headers: letter.Headers, Body: letter.Body}
+	if letter.Queue == broker.HeartbeatExchange {
+		m.Exchange, m.Key = letter.Queue, ""
+	}
+	err := h.carrier.Publish(ctx, m)
 	if errors.Is(err, broker.ErrUnroutable) {
 		letter.Reason = fmt.Sprintf("send again: there is no queue %s", letter.Queue)
 		return h.keep(ctx, letter)

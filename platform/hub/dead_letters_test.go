@@ -18,12 +18,12 @@ var errAway = fault.New(fault.Unavailable, "away")
 func TestDroppedMessagesAreKept(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		message broker.Message // its key is the queue
+		message broker.Message // its key or exchange is the queue
 		reason  string
 	}{
 		"claim":     {broker.Message{Key: broker.ClaimQueue, Type: broker.TypeClaim, Body: []byte(`{"job_id":4}`)}, "read claim: it names no job, attempt, run or worker"},
-		"heartbeat": {broker.Message{Key: broker.HeartbeatQueue, Type: broker.TypeHeartbeat, Body: []byte(`{}`)}, "read heartbeat: it names no worker"},
-		"probe":     {broker.Message{Key: broker.HeartbeatQueue, Type: broker.TypeProbe, Body: []byte(`?`)}, "read headrace:probe: invalid character '?' looking for beginning of value"},
+		"heartbeat": {broker.Message{Exchange: broker.HeartbeatExchange, Type: broker.TypeHeartbeat, Body: []byte(`{}`)}, "read heartbeat: it names no worker"},
+		"probe":     {broker.Message{Exchange: broker.HeartbeatExchange, Type: broker.TypeProbe, Body: []byte(`?`)}, "read headrace:probe: invalid character '?' looking for beginning of value"},
 		"state":     {broker.Message{Key: broker.StateQueue, Type: broker.TypeStart, Body: []byte(`{"id":4,"state":"purple","headrace":{}}`)}, `read state report: job 4 cannot be reported as "purple"`},
 		"log part": {
 			broker.Message{Key: broker.LogQueue, Type: broker.TypeRawLog, ContentType: "text/plain", Headers: map[string]string{"job": "x"}, Body: []byte{0xff}},
@@ -42,8 +42,9 @@ func TestDroppedMessagesAreKept(t *testing.T) {
 				return nil
 			}}, carrier, hub.Config{})
 			m := c.message
-			d := carrier.put(m.Key, m)
-			want := ci.DeadLetter{Queue: m.Key, Type: m.Type, ContentType: m.ContentType, Headers: m.Headers, Body: m.Body, Reason: c.reason}
+			queue := m.Key + m.Exchange
+			d := carrier.put(queue, m)
+			want := ci.DeadLetter{Queue: queue, Type: m.Type, ContentType: m.ContentType, Headers: m.Headers, Body: m.Body, Reason: c.reason}
 			if diff := cmp.Diff(want, <-kept); diff != "" {
 				t.Errorf("kept (-want +got):\n%s", diff)
 			}

@@ -20,6 +20,8 @@ type fakeStore struct {
 	ClaimFunc  func(ci.Claim) (ci.Claimed, ci.Moved, error)
 	BeatFunc   func(ci.Heartbeat) ([]ci.RunStatus, error)
 	HearFunc   func(node string, gap time.Duration) error
+	HeardFunc  func() (time.Duration, error)
+	PingFunc   func(context.Context) error
 	ReapFunc   func(lease time.Duration, maxTries int) ([]ci.Lost, error)
 	AdoptFunc  func(ci.ForeignRun) (ci.Adopted, error)
 	ReportFunc func(ci.StateReport, int) (ci.Moved, error)
@@ -81,6 +83,21 @@ func (s *fakeStore) Hear(_ context.Context, node string, gap time.Duration) erro
 	return s.HearFunc(node, gap)
 }
 
+// Heard is, if nothing else is said, time as it passes.
+func (s *fakeStore) Heard(context.Context) (time.Duration, error) {
+	if s.HeardFunc == nil {
+		return time.Duration(time.Now().UnixNano()), nil
+	}
+	return s.HeardFunc()
+}
+
+func (s *fakeStore) Ping(ctx context.Context) error {
+	if s.PingFunc == nil {
+		return nil
+	}
+	return s.PingFunc(ctx)
+}
+
 func (s *fakeStore) ReapLost(_ context.Context, lease time.Duration, maxTries int) ([]ci.Lost, error) {
 	if s.ReapFunc == nil {
 		return nil, nil
@@ -131,14 +148,15 @@ func (d *delivery) acked() bool {
 	}
 }
 
-// fakeCarrier has a channel per queue. What is published to the heartbeat queue comes back through it; all the rest goes to
-// the test.
+// fakeCarrier has a channel per queue, and one for who listens. Probes come back; all the rest that is published goes to the
+// test.
 type fakeCarrier struct {
 	mu        sync.Mutex
 	queues    map[string]chan *delivery
 	published chan broker.Message
-	deaf      bool  // probes do not come back
-	refuse    error // of all but probes
+	deaf      bool          // probes do not come back
+	delay     time.Duration // of probes
+	refuse    error         // of all but probes
 }
 
 func newFakeCarrier() *fakeCarrier {
@@ -170,7 +188,7 @@ func (c *fakeCarrier) Publish(_ context.Context, m broker.Message) error {
 	case m.Type != broker.TypeProbe:
 		c.published <- m
 	case !deaf:
-		c.put(m.Key, m)
+		time.AfterFunc(c.delay, func() { c.put(m.Exchange, m) })
 	}
 	return nil
 }
@@ -184,6 +202,10 @@ func (c *fakeCarrier) Consume(ctx context.Context, queue string, _ int, handle f
 			handle(ctx, d)
 		}
 	}
+}
+
+func (c *fakeCarrier) Listen(ctx context.Context, exchange string, prefetch int, handle func(context.Context, broker.Delivery)) error {
+	return c.Consume(ctx, exchange, prefetch, handle)
 }
 
 // heard collects what was announced.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/internal/run"
@@ -116,7 +115,7 @@ func (e *early) take() []part {
 // keepEarly has a part wait for its run to become known.
 func (h *Hub) keepEarly(ctx context.Context, p part) {
 	kept, refused := false, false
-	if time.Since(p.since) < h.config.Quiet {
+	if !p.late {
 		kept, refused = h.early.add(p)
 	}
 	switch {
@@ -143,9 +142,22 @@ func unknownRuns(stored []ci.LogStored) map[ci.RunRef]bool {
 // storeEarly tries the early parts again, when a run has become known, and now and then: another node may have learnt of it.
 func (h *Hub) storeEarly(ctx context.Context) error {
 	return run.Every(ctx, lookAgain, h.early.wake, func(ctx context.Context) (bool, error) {
-		if parts := h.early.take(); len(parts) > 0 {
-			h.storeParts(ctx, parts, defectsBatch)
+		parts := h.early.take()
+		if len(parts) == 0 {
+			return false, ctx.Err()
 		}
+		heard, err := h.store.Heard(ctx)
+		for i := range parts {
+			p := &parts[i]
+			switch {
+			case err != nil: // nothing can arrive while the store is away
+			case !p.waits:
+				p.waits, p.heard = true, heard
+			default:
+				p.late = heard-p.heard >= h.config.Quiet
+			}
+		}
+		h.storeParts(ctx, parts, defectsBatch)
 		return false, ctx.Err()
 	})
 }

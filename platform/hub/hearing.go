@@ -2,6 +2,8 @@ package hub
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"sync"
 	"time"
 
@@ -9,61 +11,97 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 )
 
-const (
-	// youngProbe is the age up to which a probe shows that the queue is not backed up.
-	youngProbe = 3 * time.Second
-	// mostGap is the most that one probe adds to the time heard.
-	mostGap = 2 * time.Second
-)
+// youngProbe is the age up to which a probe shows that what is said is heard in time.
+const youngProbe = 3 * time.Second
 
-// hearing knows when a probe was last heard on this node.
+// hearing knows which probes are on their way, and when one was last heard on this node.
 type hearing struct {
-	mu   sync.Mutex
-	last time.Time // zero: never
+	hub string // random: a probe of another process says nothing here
+
+	mu       sync.Mutex
+	number   int64
+	sent     map[int64]time.Time
+	last     time.Time // when a probe was last heard, and that was stored; zero: never
+	unstored bool      // a heartbeat could not be stored since
 }
 
-// sendProbe sends a probe on its way through the queue of heartbeats.
+func newHearing() *hearing { return &hearing{hub: rand.Text(), sent: map[int64]time.Time{}} }
+
+// next numbers a probe.
+func (l *hearing) next() int64 {
+	const most = 16 // older ones are too old
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.number++
+	l.sent[l.number] = time.Now()
+	delete(l.sent, l.number-most)
+	return l.number
+}
+
+// young says whether a probe that came back was not long on its way.
+func (l *hearing) young(number int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sent, known := l.sent[number]
+	delete(l.sent, number)
+	return known && time.Since(sent) < youngProbe
+}
+
+// missed notes that a heartbeat could not be stored.
+func (l *hearing) missed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unstored = true
+}
+
+// gap is the time since a probe was last heard; none of it counts if a heartbeat could not be stored in it.
+func (l *hearing) gap() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	unstored := l.unstored
+	l.unstored = false
+	if unstored || l.last.IsZero() {
+		return 0
+	}
+	return time.Since(l.last)
+}
+
+func (l *hearing) stored() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = time.Now()
+}
+
+// sendProbe sends a probe the way of heartbeats.
 func (h *Hub) sendProbe(ctx context.Context) error {
+	if h.standing.isAside() {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, youngProbe)
 	defer cancel()
-	m, err := broker.Encode("", broker.HeartbeatQueue, broker.TypeProbe, broker.Probe{Node: h.config.Node, SentAt: h.store.Now()})
+	m, err := broker.Encode(broker.HeartbeatExchange, "", broker.TypeProbe, broker.Probe{Node: h.config.Node, Hub: h.hearing.hub, Number: h.hearing.next()})
 	if err != nil {
 		return err
 	}
 	m.Expires = 2 * youngProbe
-	return h.carrier.Publish(ctx, m)
+	if err := h.carrier.Publish(ctx, m); !errors.Is(err, broker.ErrUnroutable) { // this node may not listen yet
+		return err
+	}
+	return nil
 }
 
-// probe reads a probe, of whichever node.
-func (h *Hub) probe(d broker.Delivery) (key string, work func(context.Context)) {
-	var p broker.Probe
-	if err := broker.Decode(d.Message(), &p); err != nil {
-		return "", func(ctx context.Context) { h.drop(ctx, d, err) }
-	}
-	return "probe", func(ctx context.Context) {
-		if err := h.hear(ctx, p); err != nil && ctx.Err() == nil {
-			h.seldom.warn(ctx, "the time heard could not be stored", "err", err)
-		}
-		h.ack(ctx, d)
-	}
-}
-
-// hear counts the time since the last probe as time in which workers could be heard. A probe that is not young shows a
-// backlog: what is behind it was not heard yet. A time that could not be stored is not made up for.
-func (h *Hub) hear(ctx context.Context, p broker.Probe) error {
-	now := h.store.Now()
-	if now.Sub(p.SentAt) >= youngProbe {
+// hear counts the time since the last probe as time in which workers could be heard: what was said before this probe was
+// stored here. A probe that is not young shows a backlog; what is behind it was not heard yet. The time is that of the
+// node's own clock that nobody sets.
+func (h *Hub) hear(ctx context.Context, number int64) error {
+	if !h.hearing.young(number) {
 		return nil
 	}
-	h.hearing.mu.Lock()
-	last := h.hearing.last
-	h.hearing.last = now
-	h.hearing.mu.Unlock()
-	gap := time.Duration(0)
-	if !last.IsZero() {
-		gap = min(max(now.Sub(last), 0), mostGap)
+	if err := h.store.Hear(ctx, h.config.Node, h.hearing.gap()); err != nil {
+		return err
 	}
-	return h.store.Hear(ctx, h.config.Node, gap)
+	h.hearing.stored()
+	return nil
 }
 
 // reap takes the attempts of lost workers from them.

@@ -7,14 +7,16 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/ci"
 )
 
-// heartbeat reads a heartbeat or a probe: both come through the same queue, so that a probe which came back shows that
-// heartbeats were heard.
-func (h *Hub) heartbeat(d broker.Delivery) (key string, work func(context.Context)) {
+// heartbeat reads a heartbeat or a probe: both come the same way, so that a probe which came back shows that heartbeats were
+// heard. Every node hears all of them. It is handled when all before it is.
+func (h *Hub) heartbeat(ctx context.Context, l *lanes, d broker.Delivery) {
 	if d.Message().Type == broker.TypeProbe {
-		return h.probe(d)
+		h.probe(ctx, l, d)
+		return
 	}
 	var b broker.Heartbeat
 	err := broker.Decode(d.Message(), &b)
@@ -22,22 +24,49 @@ func (h *Hub) heartbeat(d broker.Delivery) (key string, work func(context.Contex
 		err = errors.New("read heartbeat: it names no worker")
 	}
 	if err != nil {
-		return "", func(ctx context.Context) { h.drop(ctx, d, err) }
+		h.drop(ctx, d, err)
+		return
 	}
-	return b.WorkerID, func(ctx context.Context) {
+	l.put(ctx, b.WorkerID, func(ctx context.Context) {
 		h.beat(ctx, b)
 		h.ack(ctx, d)
+	})
+}
+
+// probe reads a probe. Those of other nodes are for them.
+func (h *Hub) probe(ctx context.Context, l *lanes, d broker.Delivery) {
+	var p broker.Probe
+	err := broker.Decode(d.Message(), &p)
+	switch {
+	case err != nil:
+		h.drop(ctx, d, err)
+	case p.Hub != h.hearing.hub:
+		h.ack(ctx, d)
+	default:
+		l.all(ctx, func(ctx context.Context) {
+			if err := h.hear(ctx, p.Number); err != nil && ctx.Err() == nil {
+				h.seldom.warn(ctx, "the time heard could not be stored", "err", err)
+			}
+			h.ack(ctx, d)
+		})
 	}
 }
 
-// beat stores a heartbeat and answers it. One that the store does not take is forgotten: the next is on its way, and while
-// the store is away no worker is lost.
+// beat stores a heartbeat and answers it, unless another node has done so. One that the store does not take is forgotten:
+// the next is on its way, and while the store is away no worker is lost.
 func (h *Hub) beat(ctx context.Context, b broker.Heartbeat) {
 	statuses, err := h.store.Beat(ctx, ci.Heartbeat{
 		WorkerID: b.WorkerID, Name: b.Name, Version: b.Version, Queue: b.Queue, Slots: b.Slots, Draining: b.Draining, Executor: b.Executor,
-		Home: b.Home, Generation: b.Generation, Runs: refs(b.Runs), Asking: refs(b.Asking),
+		Home: b.Home, Generation: b.Generation, Sequence: b.Sequence, Runs: refs(b.Runs), Asking: refs(b.Asking),
 	})
+	if errors.Is(err, ci.ErrBeatStored) {
+		h.workers.changed(b, time.Now()) // the other node has announced it
+		return
+	}
 	if err != nil {
+		if fault.Is(err, fault.Unavailable) {
+			h.hearing.missed()
+		}
 		h.seldom.warn(ctx, "a heartbeat could not be stored", "worker", b.Name, "err", err)
 		return
 	}
@@ -48,7 +77,7 @@ func (h *Hub) beat(ctx context.Context, b broker.Heartbeat) {
 		}
 	}
 	h.answer(ctx, b.WorkerID, broker.TypeHeartbeatAnswer, answer)
-	if h.workers.changed(b, h.store.Now()) {
+	if h.workers.changed(b, time.Now()) {
 		h.announce.Announce(ctx, ci.Change{Kind: ci.ChangeWorker, Worker: b.WorkerID})
 	}
 }

@@ -28,6 +28,8 @@ type Store interface {
 	Secrets(ctx context.Context, jobID int64) ([]ci.EnvVar, error)
 	Beat(ctx context.Context, h ci.Heartbeat) ([]ci.RunStatus, error)
 	Hear(ctx context.Context, node string, gap time.Duration) error
+	Heard(ctx context.Context) (time.Duration, error)
+	Ping(ctx context.Context) error
 	ReapLost(ctx context.Context, lease time.Duration, maxTries int) ([]ci.Lost, error)
 	AdoptRun(ctx context.Context, r ci.ForeignRun, maxTries int) (ci.Adopted, error)
 	Report(ctx context.Context, r ci.StateReport, maxTries int) (ci.Moved, error)
@@ -41,6 +43,7 @@ type Store interface {
 type Carrier interface {
 	Publish(ctx context.Context, m broker.Message) error
 	Consume(ctx context.Context, queue string, prefetch int, handle func(context.Context, broker.Delivery)) error
+	Listen(ctx context.Context, exchange string, prefetch int, handle func(context.Context, broker.Delivery)) error
 }
 
 // Announcer tells the other rooms, on every node, that something was committed.
@@ -58,9 +61,11 @@ type Config struct {
 	MaxTries int
 	// Probe is the time between two probes, and between two looks for lost workers. Default 1 s.
 	Probe time.Duration
-	// Quiet is how long after its end an attempt's log may lack its final part before it is closed, and how long a last
-	// state waits for the whole log. Default 30 s.
+	// Quiet is how long, in hearing time, an attempt's log may lack its final part after its end before it is closed, and how
+	// long a last state waits for the whole log. Default 30 s.
 	Quiet time.Duration
+	// Mute is how long the store may be away before the node leaves what workers say to other nodes. Default 5 s.
+	Mute time.Duration
 	// Collect is how long log parts are collected before they are stored together. Default 20 ms.
 	Collect time.Duration
 	// Retry is the policy while the store is away. Default: from 100 ms to 5 s.
@@ -81,6 +86,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Quiet <= 0 {
 		c.Quiet = 30 * time.Second
+	}
+	if c.Mute <= 0 {
+		c.Mute = 5 * time.Second
 	}
 	if c.Collect <= 0 {
 		c.Collect = 20 * time.Millisecond
@@ -115,7 +123,8 @@ type Hub struct {
 	workers  workers
 	waiting  waiting
 	early    early
-	hearing  hearing
+	hearing  *hearing
+	standing *standing
 	counts   struct{ stale, refused, dropped, foreign atomic.Int64 }
 }
 
@@ -135,7 +144,7 @@ func New(store Store, carrier Carrier, announce Announcer, c Config) *Hub {
 	return &Hub{
 		store: store, carrier: carrier, announce: announce, config: c, log: c.Log, parts: make(chan part, logPrefetch), dead: make(chan dead, deadRoom),
 		seldom: seldom{log: c.Log, last: map[string]time.Time{}}, workers: workers{seen: map[string]worker{}}, waiting: newWaiting(),
-		early: newEarly(),
+		early: newEarly(), hearing: newHearing(), standing: newStanding(),
 	}
 }
 
@@ -149,30 +158,40 @@ func (h *Hub) Counters() Counters {
 // Run hears the workers until ctx ends. It returns nil then.
 func (h *Hub) Run(ctx context.Context) error {
 	g := run.NewGroup(ctx)
-	h.consume(g, broker.ClaimQueue, claimPrefetch, h.claim)
-	h.consume(g, broker.HeartbeatQueue, heartbeatPrefetch, h.heartbeat)
-	h.consume(g, broker.StateQueue, statePrefetch, h.state)
-	h.consume(g, broker.RejectQueue, rejectPrefetch, h.reject)
-	g.Go("hear logs", func(ctx context.Context) error {
-		return h.carrier.Consume(ctx, broker.LogQueue, logPrefetch, h.logPart)
-	})
-	g.Go("store logs", h.collect)
-	g.Go("store last states", h.storeWaiting)
+	g.Go("watch the store", h.watch)
+	g.Go("attend", h.attend)
 	g.Go("keep dead letters", h.keepDead)
 	g.Go("send dead letters again", h.every(h.config.Probe, "dead letters cannot be sent again", h.sendDead))
-	g.Go("store early log parts", h.storeEarly)
 	g.Go("send probes", h.every(h.config.Probe, "a probe could not be sent", h.sendProbe))
 	g.Go("seek lost workers", h.every(h.config.Probe, "lost workers cannot be sought", h.reap))
 	g.Go("close logs", h.every(5*h.config.Probe, "logs cannot be closed", h.closeLogs))
 	return g.Wait()
 }
 
+// listen takes what workers say, until ctx ends.
+func (h *Hub) listen(ctx context.Context) error {
+	g := run.NewGroup(ctx)
+	h.consume(g, broker.ClaimQueue, claimPrefetch, h.claim)
+	h.consume(g, broker.StateQueue, statePrefetch, h.state)
+	h.consume(g, broker.RejectQueue, rejectPrefetch, h.reject)
+	lanes := h.lanes(g, broker.HeartbeatExchange, heartbeatPrefetch)
+	g.Go("hear heartbeats", func(ctx context.Context) error {
+		return h.carrier.Listen(ctx, broker.HeartbeatExchange, heartbeatPrefetch, func(ctx context.Context, d broker.Delivery) {
+			h.heartbeat(ctx, lanes, d)
+		})
+	})
+	g.Go("hear logs", func(ctx context.Context) error {
+		return h.carrier.Consume(ctx, broker.LogQueue, logPrefetch, h.logPart)
+	})
+	g.Go("store logs", h.collect)
+	g.Go("store last states", h.storeWaiting)
+	g.Go("store early log parts", h.storeEarly)
+	return g.Wait()
+}
+
 // consume hands a queue's messages to a few lanes: those with the same key stay in order.
 func (h *Hub) consume(g *run.Group, queue string, prefetch int, read func(broker.Delivery) (key string, work func(context.Context))) {
-	lanes := newLanes(lanesEach, prefetch/lanesEach)
-	for i := range lanesEach {
-		g.Go("handle "+queue, func(ctx context.Context) error { return lanes.run(ctx, i) })
-	}
+	lanes := h.lanes(g, queue, prefetch)
 	g.Go("hear "+queue, func(ctx context.Context) error {
 		return h.carrier.Consume(ctx, queue, prefetch, func(ctx context.Context, d broker.Delivery) {
 			if key, work := read(d); work != nil {
@@ -182,6 +201,15 @@ func (h *Hub) consume(g *run.Group, queue string, prefetch int, read func(broker
 			}
 		})
 	})
+}
+
+// lanes runs the lanes of a queue.
+func (h *Hub) lanes(g *run.Group, queue string, prefetch int) *lanes {
+	lanes := newLanes(lanesEach, prefetch/lanesEach)
+	for i := range lanesEach {
+		g.Go("handle "+queue, func(ctx context.Context) error { return lanes.run(ctx, i) })
+	}
+	return lanes
 }
 
 // every calls f again and again; what goes wrong is logged, seldom.

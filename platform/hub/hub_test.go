@@ -3,7 +3,6 @@ package hub_test
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -83,7 +82,7 @@ func TestHeartbeats(t *testing.T) {
 	}
 	s := &fakeStore{BeatFunc: func(got ci.Heartbeat) ([]ci.RunStatus, error) {
 		want := ci.Heartbeat{
-			WorkerID: "w1", Name: "mill-07", Version: "1", Queue: "q", Slots: 2, Draining: true, Executor: "local",
+			WorkerID: "w1", Name: "mill-07", Version: "1", Queue: "q", Slots: 2, Draining: true, Executor: "local", Sequence: 8,
 			Runs: []ci.RunRef{{JobID: 4, Attempt: 2, Run: "r"}},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -93,7 +92,7 @@ func TestHeartbeats(t *testing.T) {
 	}}
 	_, h := start(t, s, carrier, hub.Config{})
 	for range 2 {
-		<-carrier.put(broker.HeartbeatQueue, encode(t, broker.TypeHeartbeat, beat)).settled
+		<-carrier.put(broker.HeartbeatExchange, encode(t, broker.TypeHeartbeat, beat)).settled
 		m := <-carrier.published
 		var got broker.HeartbeatAnswer
 		if err := broker.Decode(m, &got); err != nil {
@@ -233,9 +232,9 @@ func TestReportsThatChangeNothingAreSettled(t *testing.T) {
 func TestOddMessagesAreSettled(t *testing.T) {
 	t.Parallel()
 	for queue, bodies := range map[string][]string{
-		broker.ClaimQueue:     {"", "{}", `{"job_id":1}`, "[1]", `{"job_id":"1"}`},
-		broker.HeartbeatQueue: {"", "{}", `{"worker_id":5}`},
-		broker.LogQueue:       {"", "{}", `{"id":-1}`},
+		broker.ClaimQueue:        {"", "{}", `{"job_id":1}`, "[1]", `{"job_id":"1"}`},
+		broker.HeartbeatExchange: {"", "{}", `{"worker_id":5}`},
+		broker.LogQueue:          {"", "{}", `{"id":-1}`},
 	} {
 		t.Run(queue, func(t *testing.T) {
 			t.Parallel()
@@ -251,7 +250,7 @@ func TestOddMessagesAreSettled(t *testing.T) {
 	}
 	carrier := newFakeCarrier()
 	start(t, &fakeStore{}, carrier, hub.Config{})
-	<-carrier.put(broker.HeartbeatQueue, broker.Message{Type: broker.TypeProbe, Body: []byte("?")}).settled
+	<-carrier.put(broker.HeartbeatExchange, broker.Message{Type: broker.TypeProbe, Body: []byte("?")}).settled
 }
 
 func TestLostWorkersAndQuietLogs(t *testing.T) {
@@ -295,52 +294,6 @@ func TestLostWorkersAndQuietLogs(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("announced (-want +got):\n%s", diff)
-		}
-	})
-}
-
-func TestHearing(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		carrier := newFakeCarrier()
-		carrier.deaf = false
-		var heard time.Duration
-		var mu sync.Mutex
-		total := func() time.Duration { mu.Lock(); defer mu.Unlock(); return heard }
-		count := 0
-		s := &fakeStore{HearFunc: func(node string, gap time.Duration) error {
-			if node != "a" || gap > 2*time.Second {
-				t.Errorf("heard %s after %s", node, gap)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			heard += gap
-			count++
-			return nil
-		}}
-		start(t, s, carrier, hub.Config{})
-		<-time.After(60*time.Second + time.Millisecond)
-		synctest.Wait()
-		if total() != time.Minute || count != 61 {
-			t.Errorf("in a minute %s were heard in %d probes", total(), count)
-		}
-		carrier.mu.Lock()
-		carrier.deaf = true
-		carrier.mu.Unlock()
-		<-time.After(time.Hour)
-		if total() != time.Minute {
-			t.Errorf("an hour without probes counted as %s", total()-time.Minute)
-		}
-		now := time.Now()
-		old := carrier.put(broker.HeartbeatQueue, encode(t, broker.TypeProbe, broker.Probe{Node: "a", SentAt: now.Add(-3 * time.Second)}))
-		<-old.settled
-		if total() != time.Minute {
-			t.Errorf("an old probe counted as %s", total()-time.Minute)
-		}
-		young := carrier.put(broker.HeartbeatQueue, encode(t, broker.TypeProbe, broker.Probe{Node: "b", SentAt: now.Add(-2 * time.Second)}))
-		<-young.settled
-		if total() != time.Minute+2*time.Second {
-			t.Errorf("the first probe after an hour counted as %s, want 2 s at most", total()-time.Minute)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"hash/maphash"
+	"sync/atomic"
 
 	"github.com/headrace/headrace/internal/run"
 )
@@ -26,6 +27,21 @@ func (l *lanes) put(ctx context.Context, key string, f func(context.Context)) {
 	select {
 	case l.work[maphash.String(l.seed, key)%uint64(len(l.work))] <- f:
 	case <-ctx.Done():
+	}
+}
+
+// all does something when all that was put before is done.
+func (l *lanes) all(ctx context.Context, f func(context.Context)) {
+	var passed atomic.Int64
+	for _, lane := range l.work {
+		select {
+		case lane <- func(ctx context.Context) {
+			if passed.Add(1) == int64(len(l.work)) {
+				f(ctx)
+			}
+		}:
+		case <-ctx.Done():
+		}
 	}
 }
 

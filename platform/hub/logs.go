@@ -18,7 +18,9 @@ const (
 type part struct {
 	ci.LogPart
 	delivery broker.Delivery
-	since    time.Time // when it came
+	waits    bool // for its run to become known; heard is since when, in hearing time
+	heard    time.Duration
+	late     bool // it waits no more
 }
 
 // logPart reads a log part and has it stored with others.
@@ -29,7 +31,7 @@ func (h *Hub) logPart(ctx context.Context, d broker.Delivery) {
 		return
 	}
 	select {
-	case h.parts <- part{delivery: d, since: time.Now(), LogPart: ci.LogPart{
+	case h.parts <- part{delivery: d, LogPart: ci.LogPart{
 		JobID: p.JobID, Attempt: p.Attempt, Run: p.Run, Source: ci.LogWorker, Number: p.Number, Content: p.Content, Elapsed: p.Elapsed, Final: p.Final,
 	}}:
 	case <-ctx.Done():

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/platform/ci"
@@ -30,7 +29,7 @@ func (h *Hub) state(d broker.Delivery) (key string, work func(context.Context)) 
 		return key, func(ctx context.Context) { h.foreignReport(ctx, d, report, r.AttemptOf()) }
 	}
 	if report.State.Final() && r.Headrace.LogParts > 0 {
-		last := lastState{report: report, parts: r.Headrace.LogParts, delivery: d, since: time.Now()}
+		last := lastState{report: report, parts: r.Headrace.LogParts, delivery: d}
 		return key, func(ctx context.Context) { h.last(ctx, last) }
 	}
 	return key, func(ctx context.Context) { h.report(ctx, d, report) }

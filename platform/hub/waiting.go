@@ -25,7 +25,8 @@ type lastState struct {
 	report   ci.StateReport
 	parts    int // of the whole log
 	delivery broker.Delivery
-	since    time.Time
+	waits    bool          // heard is known
+	heard    time.Duration // since when it waits, in hearing time
 }
 
 func newWaiting() waiting { return waiting{states: map[ci.RunRef]lastState{}, wake: run.NewWaker()} }
@@ -35,7 +36,7 @@ func (w *waiting) add(s lastState) (before broker.Delivery) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if old, ok := w.states[s.report.RunRef]; ok {
-		before, s.since = old.delivery, old.since
+		before, s.waits, s.heard = old.delivery, old.waits, old.heard
 	}
 	w.states[s.report.RunRef] = s
 	return before
@@ -82,30 +83,43 @@ func (h *Hub) whole(ctx context.Context, s lastState) (whole, known bool) {
 	return l.Closed || l.Next >= s.parts, true
 }
 
-// postpone begins the wait of a state anew: nothing can arrive while the store is away.
-func (w *waiting) postpone(s lastState) {
+// begin notes since when the states wait that have just come.
+func (w *waiting) begin(heard time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if now, ok := w.states[s.report.RunRef]; ok {
-		now.since = time.Now()
-		w.states[s.report.RunRef] = now
+	for key, s := range w.states {
+		if !s.waits {
+			s.waits, s.heard = true, heard
+			w.states[key] = s
+		}
 	}
 }
 
+// forget lets all go.
+func (w *waiting) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.states)
+}
+
 // storeWaiting stores the states whose logs have become whole, and those that have waited for too long: their logs are
-// closed with what there is.
+// closed with what there is. They wait in hearing time: while the broker or the store is away, nothing can arrive.
 func (h *Hub) storeWaiting(ctx context.Context) error {
 	return run.Every(ctx, lookAgain, h.waiting.wake, func(ctx context.Context) (bool, error) {
+		if len(h.waiting.all()) == 0 {
+			return false, nil
+		}
+		heard, err := h.store.Heard(ctx)
+		if err != nil {
+			return false, ctx.Err()
+		}
+		h.waiting.begin(heard)
 		for _, s := range h.waiting.all() {
+			whole, known := h.whole(ctx, s)
 			if ctx.Err() != nil {
 				return false, ctx.Err()
 			}
-			whole, known := h.whole(ctx, s)
-			switch {
-			case !known:
-				h.waiting.postpone(s)
-				continue
-			case !whole && time.Since(s.since) < h.config.Quiet:
+			if !known || (!whole && (!s.waits || heard-s.heard < h.config.Quiet)) {
 				continue
 			}
 			h.waiting.remove(s)

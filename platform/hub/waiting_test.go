@@ -87,6 +87,12 @@ func TestALastStateDoesNotEndWhileTheStoreIsAway(t *testing.T) {
 				return ci.Log{Next: 1}, nil
 			},
 			ReportFunc: func(ci.StateReport, int) (ci.Moved, error) { reported.Add(1); return ci.Moved{}, nil },
+			HeardFunc: func() (time.Duration, error) {
+				if !back.Load() {
+					return 0, fault.New(fault.Unavailable, "away")
+				}
+				return time.Duration(time.Now().UnixNano()), nil
+			},
 		}
 		start(t, s, carrier, hub.Config{Quiet: 30 * time.Second})
 		d := carrier.put(broker.StateQueue, lastReport(t))
