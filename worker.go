@@ -28,6 +28,7 @@ type workerCommands struct {
 	Run    workerCommand       `cmd:"" default:"withargs" help:"Run it; headrace worker alone does the same."`
 	Status workerStatusCommand `cmd:"" help:"How the worker on this machine stands, and what it runs."`
 	Drain  workerDrainCommand  `cmd:"" help:"Let its running jobs end, and let it take no new ones; then it ends."`
+	Image  workerImageCommands `cmd:"" help:"The images that jobs run in."`
 }
 
 // workerCommand runs a worker. Environment names are those of the contract.
@@ -202,7 +203,9 @@ func newWorker(ctx context.Context, carrier broker.Carrier, p workerPlan, log *s
 	w, err = worker.New(carrier, exec, worker.Config{
 		Home: exec.Home(), Generation: exec.Generation(), SpoolDir: filepath.Join(p.dir, "spool"), Name: p.name, Queue: p.queue, Slots: p.slots, Version: version,
 		HardTimeout: p.timeout, LogSilence: p.silence, LogLimit: p.logLimit, Log: log,
-		Generate: func(j broker.Job) ([]byte, error) { return script.Generate(j, script.Options{OwnMachine: exec.Isolated()}) },
+		Generate: func(j broker.Job) ([]byte, error) {
+			return script.Generate(j, script.Options{OwnMachine: exec.Isolated()})
+		},
 	})
 	if err != nil {
 		done()

@@ -1,9 +1,13 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +52,7 @@ func TestDocker_endsOfJobs(t *testing.T) {
 		{"fault", "kill -SEGV $$", "errored", "ended by the signal SIGSEGV"},
 		{"daemon", "(trap '' TERM HUP; setsid sleep 600 &) ; echo begun", "passed", "begun"},
 		{"flood", "head -c 1000000000 /dev/zero | tr '\\0' '.'", "errored", "Stopped because the log passed 3000 kB"},
+		{"picture", "true\n      image: nowhere", "errored", `asks for the image "nowhere", and this worker has none of that name. HEADRACE_IMAGES on the worker lists what there is: default=` + servers.DockerImage},
 		{"bytes", `printf 'one\r\ntwo\nthr\xc3\xa9e\n'`, "passed", "one\r\ntwo\nthrée\n"},
 	}
 	var yml strings.Builder
@@ -125,4 +130,42 @@ func TestDocker_cancelAndEngineOutage(t *testing.T) {
 	})
 	api.must(t, http.StatusAccepted, http.MethodPost, fmt.Sprintf("/build/%d/cancel", b.ID), nil, nil)
 	api.ended(t, b.ID)
+}
+
+// TestDocker_images makes an image without a registry, and looks at it.
+func TestDocker_images(t *testing.T) {
+	t.Parallel()
+	_, env := withDocker(t)
+	var files bytes.Buffer
+	if err := servers.WriteImage(t.Context(), &files); err != nil {
+		t.Fatal(err)
+	}
+	rootfs := filepath.Join(t.TempDir(), "rootfs.tar")
+	if err := os.WriteFile(rootfs, files.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env = append(env, "HEADRACE_IMAGES=go=acme/go:1")
+	if out, code := command(t, env, "worker", "image", "check"); code != 1 || !strings.Contains(out, "headrace worker image build makes it") || !strings.Contains(out, "acme/go:1 (go): not on this machine") {
+		t.Errorf("check before: %d, %s", code, out)
+	}
+	if out, code := command(t, env, "worker", "image", "build", "--rootfs", rootfs); code != 0 || !strings.Contains(out, "headrace/default:latest: jobs can run in it.\nIt has bash 5") {
+		t.Errorf("build: %d, %s", code, out)
+	}
+	out, code := command(t, env, "worker", "image", "list", "--json")
+	var found []struct {
+		Image, User string
+		Keys        []string
+		Present     bool
+		Programs    []struct{ Name, Version string }
+	}
+	if err := json.Unmarshal([]byte(out), &found); err != nil || code != 0 || len(found) != 2 {
+		t.Fatalf("list: %d, %v, %s", code, err, out)
+	}
+	if mine := found[1]; mine.Image != "headrace/default:latest" || !mine.Present || mine.Keys[0] != "default" || len(mine.Programs) < 3 || found[0].Present {
+		t.Errorf("list: %+v", found)
+	}
+	out, code = command(t, env, "worker", "image", "build", "--dockerfile", "--suite", "trixie")
+	if code != 0 || !strings.HasPrefix(out, "FROM debian:trixie-slim\nRUN apt-get update") || !strings.Contains(out, "USER travis") {
+		t.Errorf("dockerfile: %d, %s", code, out)
+	}
 }

@@ -23,8 +23,8 @@ const DockerImage = "headrace/test:latest"
 var imagePrograms = strings.Fields(`bash sh cat head tail sleep ls grep sed tr setsid touch wc date env id mkdir rm mv mount unshare
 	perl cp chmod ln timeout kill stty whoami dd df ps git mktemp dirname basename tee sort uname sync rmdir readlink`)
 
-// writeImage writes the file system of the image as a tar archive. Programs that this machine lacks are left out.
-func writeImage(ctx context.Context, w io.Writer) error {
+// WriteImage writes the file system of [DockerImage] as a tar archive. Programs that this machine lacks are left out.
+func WriteImage(ctx context.Context, w io.Writer) error {
 	archive := tar.NewWriter(w)
 	for _, dir := range []string{"bin", "etc", "proc", "sys", "dev", "run", "root", "usr", "home", "usr/share", "usr/share/git-core", "usr/share/git-core/templates"} {
 		if err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755}); err != nil {
@@ -96,7 +96,7 @@ func addFile(archive *tar.Writer, name string, body []byte, mode int64) error {
 // tryOut imports the image and runs a container of it: an engine that starts may still be unable to.
 func (d *Docker) tryOut(ctx context.Context) error {
 	var files bytes.Buffer
-	if err := writeImage(ctx, &files); err != nil {
+	if err := WriteImage(ctx, &files); err != nil {
 		return err
 	}
 	name, tag, _ := strings.Cut(DockerImage, ":")

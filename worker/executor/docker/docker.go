@@ -58,13 +58,9 @@ func Open(ctx context.Context, cfg Config) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := []client.Opt{client.WithHostFromEnv(), client.WithTLSClientConfigFromEnv(), client.WithAPIVersionNegotiation()}
-	if cfg.Host != "" {
-		options = append(options, client.WithHost(cfg.Host))
-	}
-	engine, err := client.NewClientWithOpts(options...)
+	engine, err := connect(cfg.Host)
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "The Docker engine cannot be reached this way: %s.", strings.TrimSuffix(err.Error(), "."))
+		return nil, err
 	}
 	mine, err := home.Take(cfg.Dir)
 	if err != nil {

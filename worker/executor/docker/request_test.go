@@ -21,8 +21,7 @@ import (
 type recorder struct {
 	mu    sync.Mutex
 	asked []asked
-	files string // the archive with /etc/passwd
-	user  string // of every image
+	pull  string // what a pull answers; until then no image is there
 }
 
 type asked struct {
@@ -53,8 +52,18 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, "[]")
 		return
+	case path == "/images/create":
+		w.Header().Set("Content-Type", "application/json")
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		_, _ = io.WriteString(w, r.pull)
+		r.pull = ""
+		return
+	case strings.HasPrefix(path, "/images/") && r.lacksImages():
+		http.Error(w, `{"message":"No such image"}`, http.StatusNotFound)
+		return
 	case strings.HasPrefix(path, "/images/"):
-		answer = map[string]any{"Id": "sha256:1", "Config": map[string]any{"User": r.user, "Env": []string{"PATH=/opt/bin:/bin", "A=b"}, "Volumes": map[string]any{"/cache": map[string]any{}}}}
+		answer = map[string]any{"Id": "sha256:1", "Config": map[string]any{"Env": []string{"PATH=/opt/bin:/bin", "A=b"}, "Volumes": map[string]any{"/cache": map[string]any{}}}}
 	case strings.HasSuffix(path, "/create"):
 		w.WriteHeader(http.StatusCreated)
 		answer = map[string]any{"Id": "c1"}
@@ -68,6 +77,12 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func (r *recorder) lacksImages() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pull != ""
 }
 
 // find gives the bodies of the questions whose path ends so.
@@ -89,10 +104,8 @@ const canary = "canary-9d41c7"
 func record(t *testing.T, change func(*docker.Config), s executor.Spec) (container, network map[string]any, r *recorder) {
 	t.Helper()
 	r = &recorder{}
-	server := httptest.NewServer(r)
-	t.Cleanup(server.Close)
 	cfg := docker.Config{
-		Host: "tcp://" + server.Listener.Addr().String(), Dir: t.TempDir(), Network: netip.MustParsePrefix("10.99.0.0/24"),
+		Host: r.listen(t), Dir: t.TempDir(), Network: netip.MustParsePrefix("10.99.0.0/24"),
 		Limits: docker.Limits{CPUs: 1.5, Memory: 1 << 30, Processes: 100, Shm: 1 << 20, Disk: 2 << 30},
 	}
 	if change != nil {
@@ -119,6 +132,14 @@ func record(t *testing.T, change func(*docker.Config), s executor.Spec) (contain
 		t.Fatalf("no network was asked for: %s", bodies)
 	}
 	return container, network, r
+}
+
+// listen makes it answer, and gives its address.
+func (r *recorder) listen(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(r)
+	t.Cleanup(server.Close)
+	return "tcp://" + server.Listener.Addr().String()
 }
 
 // pick takes some fields out of an object.
