@@ -15,6 +15,7 @@ import (
 type adminCommands struct {
 	DeadLetters      deadLetterCommands      `cmd:"" name:"dead-letters" help:"Messages that nothing could be made of: list, show, send again, delete."`
 	CreateToken      createTokenCommand      `cmd:"" help:"Make an API token; it is printed as the last line."`
+	Queue            queueCommands           `cmd:"" name:"queue" help:"Queues of jobs: list, pause, resume, limit."`
 	RabbitMQPassword rabbitMQPasswordCommand `cmd:"" name:"rabbitmq-password" help:"Show what workers need: the password of RabbitMQ, or the token for build scripts."`
 	ResetPassword    resetPasswordCommand    `cmd:"" help:"Give a user a new password and end the user's sessions."`
 }

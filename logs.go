@@ -37,6 +37,9 @@ func (c logsCommand) Run(ctx context.Context, t terminal) error {
 	if !c.Follow {
 		return api.copyText(ctx, fmt.Sprintf("/job/%d/log.txt", job), t.out)
 	}
+	if err := sayWaiting(ctx, api, job, t.err); err != nil {
+		return err
+	}
 	if err := followLog(ctx, api, job, t.out); err != nil {
 		return err
 	}
@@ -92,6 +95,19 @@ func (c logsCommand) build(ctx context.Context, api *client, offset int64) (apiB
 		return apiBuild{}, fault.New(fault.NotFound, "%s has no build yet.", c.Repository)
 	}
 	return page.Builds[0], nil
+}
+
+// sayWaiting says why the job has not begun, if something holds it.
+func sayWaiting(ctx context.Context, api *client, id int64, w io.Writer) error {
+	var job apiJob
+	if err := api.call(ctx, http.MethodGet, fmt.Sprintf("/job/%d", id), nil, &job); err != nil {
+		return err
+	}
+	if job.Waiting == nil || job.Waiting.For == "next" {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "Waiting: %s\n", job.Waiting.Text)
+	return err
 }
 
 func (c logsCommand) result(ctx context.Context, api *client, id int64) error {

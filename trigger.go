@@ -50,6 +50,10 @@ type apiJob struct {
 	Number       string `json:"number"`
 	State        string `json:"state"`
 	AllowFailure bool   `json:"allow_failure"`
+	Waiting      *struct {
+		For  string `json:"for"`
+		Text string `json:"text"`
+	} `json:"waiting"`
 }
 
 // Run asks for the build.

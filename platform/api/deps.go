@@ -82,6 +82,11 @@ type Store interface {
 	DeleteLog(ctx context.Context, jobID int64, by string) error
 
 	Queues(ctx context.Context) ([]ci.QueueStatus, error)
+	// WhyWaiting says of jobs why they have not begun, by their ids.
+	WhyWaiting(ctx context.Context, jobIDs ...int64) (map[int64]ci.Wait, error)
+
+	RepositorySettings(ctx context.Context, repoID int64) (ci.RepositorySettings, error)
+	ChangeRepositorySettings(ctx context.Context, repoID int64, changes ...ci.Setting) (ci.RepositorySettings, error)
 }
 
 // Intake takes what shall become builds.
@@ -92,12 +97,16 @@ type Intake interface {
 	Submit(ctx context.Context, r ci.NewRequest) (request ci.Request, created bool, err error)
 }
 
-// Dispatcher cancels and restarts. What is in a state that does not allow it gives a [fault.Conflict].
+// Dispatcher cancels and restarts, puts first, and says how queues hand jobs out. What is in a state that does not allow it gives a [fault.Conflict].
 type Dispatcher interface {
 	CancelBuild(ctx context.Context, buildID int64, by string) error
 	CancelJob(ctx context.Context, jobID int64, by string) error
 	RestartBuild(ctx context.Context, buildID int64, by string, onlyNotPassed bool) error
 	RestartJob(ctx context.Context, jobID int64, by string) error
+	PrioritizeBuild(ctx context.Context, buildID int64) error
+	PrioritizeJob(ctx context.Context, jobID int64) error
+	PauseQueue(ctx context.Context, queue string, paused bool, by string) error
+	LimitQueue(ctx context.Context, queue string, most int) error
 }
 
 // Crons builds branches at set times.

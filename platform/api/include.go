@@ -30,7 +30,7 @@ func attributes(typ string) []string {
 	case "job":
 		return []string{
 			"id", "allow_failure", "number", "state", "started_at", "finished_at", "build", "queue", "repository", "commit", "owner", "stage", "created_at",
-			"updated_at", "private", "restarted_at", "restarted_by", "vm_size", "config", "log_complete", "name", "attempt", "reason",
+			"updated_at", "private", "restarted_at", "restarted_by", "vm_size", "config", "log_complete", "name", "attempt", "reason", "waiting", "priority",
 		}
 	case "stage":
 		return []string{"id", "number", "name", "state", "started_at", "finished_at", "jobs"}

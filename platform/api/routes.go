@@ -13,6 +13,8 @@ func (a *API) routes() []route {
 	list = append(list, a.requestRoutes()...)
 	list = append(list, a.envVarRoutes()...)
 	list = append(list, a.hookRoutes()...)
+	list = append(list, a.settingRoutes()...)
+	list = append(list, a.queueRoutes()...)
 	list = append(list, a.cronRoutes()...)
 	list = append(list,
 		route{http.MethodGet, "/user", "user#current", "user", nil, 0, a.currentUser},

@@ -310,6 +310,11 @@ func (d dispatcher) RestartJob(ctx context.Context, id int64, by string) error {
 	return err
 }
 
+func (d dispatcher) PauseQueue(ctx context.Context, queue string, paused bool, by string) error {
+	_, err := d.Store.PauseQueue(ctx, queue, paused, by)
+	return err
+}
+
 // crons is the store's part of the real one, where there is one branch.
 type crons struct{ *store.Store }
 

@@ -30,6 +30,7 @@ type view struct {
 	users        map[int64]ci.User
 	repositories map[int64]ci.Repository
 	builds       map[int64]ci.Build
+	waits        map[int64]ci.Wait // by job
 }
 
 // owner is whose a repository is: a user of that login, or else an organization, of which only the login is known.
@@ -41,7 +42,7 @@ type owner struct {
 func (a *API) view(c *call) *view {
 	return &view{
 		store: a.Store, mount: c.mount, user: c.user, include: c.include,
-		owners: map[string]owner{}, users: map[int64]ci.User{}, repositories: map[int64]ci.Repository{}, builds: map[int64]ci.Build{},
+		owners: map[string]owner{}, users: map[int64]ci.User{}, repositories: map[int64]ci.Repository{}, builds: map[int64]ci.Build{}, waits: map[int64]ci.Wait{},
 	}
 }
 

@@ -20,10 +20,10 @@ func (v *view) showBuild(ctx context.Context, b ci.Build, representation string)
 	href := "/build/" + id(b.ID)
 	return v.within(href, func() (*object, error) {
 		o := v.object("build", href, representation)
-		o.setIf(representation == standard, "@permissions", permissions([]string{"read", "cancel", "restart"}, []string{"prioritize"}))
+		o.setIf(representation == standard, "@permissions", permissions([]string{"read", "cancel", "restart", "prioritize"}, nil))
 		o.set("id", b.ID).set("number", id(b.Number)).set("state", b.State).set("duration", seconds(b)).set("event_type", b.Event)
 		o.set("previous_state", orNull(b.PreviousState)).set("pull_request_title", orNull(b.PullTitle)).set("pull_request_number", orNull(b.PullNumber))
-		o.set("started_at", stamp(b.StartedAt)).set("finished_at", stamp(b.FinishedAt)).set("private", b.Private).set("priority", false)
+		o.set("started_at", stamp(b.StartedAt)).set("finished_at", stamp(b.FinishedAt)).set("private", b.Private).set("priority", first(b))
 		if representation == minimal {
 			return o, nil
 		}

@@ -13,7 +13,7 @@ func (v *view) minimalJob(j ci.Job) *object {
 }
 
 func jobPermissions() *object {
-	return permissions([]string{"read", "cancel", "restart", "delete_log", "view_log"}, []string{"debug", "prioritize"})
+	return permissions([]string{"read", "cancel", "restart", "delete_log", "view_log", "prioritize"}, []string{"debug"})
 }
 
 // showJob shows a job as standard.
@@ -45,6 +45,11 @@ func (v *view) showJob(ctx context.Context, j ci.Job) (*object, error) {
 		o.set("restarted_at", stamp(j.RestartedAt)).set("restarted_by", orNull(j.RestartedBy)).set("vm_size", nil)
 		o.set("name", orNull(j.Name)).set("attempt", j.Attempt).set("worker", orNull(j.WorkerName)).set("exit_code", j.ExitCode)
 		o.set("reason", orNull(j.Reason)).set("reason_text", orNull(j.Reason.Text()))
+		wait, err := v.waitOf(ctx, b, j)
+		if err != nil {
+			return nil, err
+		}
+		o.set("waiting", wait).set("priority", j.Priority > 0)
 		return v.jobExtras(ctx, o, j)
 	})
 }
