@@ -10,8 +10,6 @@ import (
 // What the settings of platform/store, platform/hub and platform/dispatch are by default.
 const (
 	lease       = 15 * time.Second
-	mostHeard   = 2 * time.Second
-	hearingGap  = 5 * time.Second
 	settleTime  = 30 * time.Second
 	quiet       = 30 * time.Second
 	outboxLease = 30 * time.Second
@@ -32,8 +30,9 @@ type database struct {
 	nextOut int
 	workers []*workerRow
 
-	counter        time.Duration // the time heard
-	heard, settled time.Time
+	hearing ci.Hearing
+	counter time.Duration // the time heard: what counts of hearing
+	heard   time.Time
 }
 
 type build struct {
@@ -73,6 +72,7 @@ type workerRow struct {
 	slots      int
 	draining   bool
 	replaced   bool
+	sequence   int
 	heard      time.Duration
 }
 

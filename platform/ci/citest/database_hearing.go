@@ -7,24 +7,25 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 )
 
-// hear counts time in which workers could be heard.
-func (d *database) hear(now time.Time, gap time.Duration) {
-	add := max(min(gap, mostHeard), 0)
-	if !d.heard.IsZero() {
-		passed := now.Sub(d.heard)
-		if passed > hearingGap {
-			d.settled = now.Add(settleTime)
+// hear counts time in which workers could be heard, and returns the raw time.
+func (d *database) hear(now time.Time, word ci.Heard) time.Duration {
+	if word.First {
+		word.Gap = 0
+		if !d.heard.IsZero() {
+			word.Gap = now.Sub(d.heard)
 		}
-		add = max(min(add, passed), 0)
-		if d.w.cures.broken == gapsCount {
-			add = passed
+		if word.Gap < 0 {
+			word.Gap = 2 * ci.HearingGap
 		}
 	}
-	if now.Before(d.settled) && d.w.cures.broken != gapsCount {
-		add = 0
+	next, _ := d.hearing.After(word, settleTime)
+	if d.w.cures.broken == gapsCount && !word.First {
+		next = d.hearing
+		next.Raw = max(next.Raw, word.Raw+word.Gap)
+		next.Counter += next.Raw - d.hearing.Raw
 	}
-	d.counter += add
-	d.heard = now
+	d.hearing, d.counter, d.heard = next, next.Counter, now
+	return next.Raw
 }
 
 func (d *database) worker(id string) *workerRow {
@@ -36,14 +37,17 @@ func (d *database) worker(id string) *workerRow {
 	return nil
 }
 
-// beat stores a heartbeat, and answers for each run.
-func (d *database) beat(b heartbeat) []status {
-	answers := make([]status, len(b.runs))
+// beat stores a heartbeat, and answers for each run. One that was stored before, by whichever node, is not answered again.
+func (d *database) beat(b heartbeat) (answers []status, stored bool) {
+	if row := d.worker(b.worker); row != nil && d.w.cures.EveryNodeHears && row.sequence >= b.sequence {
+		return nil, false
+	}
+	answers = make([]status, len(b.runs))
 	for i, r := range b.runs {
 		answers[i].runRef = r
 	}
 	if d.note(b) {
-		return answers
+		return answers, true
 	}
 	for _, r := range b.asking {
 		if a := d.jobs[r.job-1].attempt(r.attempt); a != nil && a.run == r.run && a.state.Owned() {
@@ -63,7 +67,7 @@ func (d *database) beat(b heartbeat) []status {
 			state: a.state, next: a.log.next, closed: a.log.closed,
 		}
 	}
-	return answers
+	return answers, true
 }
 
 // note stores what a worker says of itself, and says whether it was replaced in its home.
@@ -76,7 +80,7 @@ func (d *database) note(b heartbeat) (replaced bool) {
 			row.replaced = slices.ContainsFunc(d.workers, func(o *workerRow) bool { return o.home == b.home && o.generation > b.generation })
 		}
 	}
-	row.slots, row.draining = b.slots, b.draining
+	row.slots, row.draining, row.sequence = b.slots, b.draining, b.sequence
 	if row.replaced {
 		row.heard = longAgo
 		return true

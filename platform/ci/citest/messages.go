@@ -48,7 +48,7 @@ type (
 		closed          bool
 	}
 	cancel struct{ runRef }
-	probe  struct{ sent time.Time }
+	probe  struct{ sent time.Duration } // by what passes for the node
 	report struct {
 		runRef
 		state ci.State

@@ -17,7 +17,7 @@ type node struct {
 	round    int
 	mute     int // seconds without the database
 	relaying bool
-	probed   time.Time // when a probe was last heard
+	ear      ear
 	waiting  []*lastState
 }
 
@@ -34,7 +34,7 @@ func (w *world) newNode(name string) *node {
 }
 
 func (n *node) boot() {
-	n.mute, n.last, n.relaying, n.probed, n.waiting = 0, time.Time{}, false, time.Time{}, nil
+	n.mute, n.last, n.relaying, n.ear, n.waiting = 0, time.Time{}, false, ear{}, nil
 	n.measured, n.offset = -time.Hour, n.skew
 	n.round = n.w.rng.IntN(5)
 	n.start(n.listen)
@@ -126,7 +126,7 @@ func (n *node) tick() {
 	n.round++
 	n.stepAside()
 	if n.reach() {
-		m := message{body: probe{sent: n.clock()}, transient: true, expires: n.w.now + 6*time.Second}
+		m := message{body: probe{sent: n.w.now}, transient: true, expires: n.w.now + 6*time.Second}
 		n.w.bus.publish(n.process, n.beatsTo(), m, nil)
 	}
 	n.try(n.db.reap)

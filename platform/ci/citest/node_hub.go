@@ -3,6 +3,8 @@ package citest
 import (
 	"slices"
 	"time"
+
+	"github.com/headrace/headrace/platform/ci"
 )
 
 func (n *node) answer(worker string, body any) {
@@ -20,34 +22,74 @@ func (n *node) claim(d *delivery) {
 	})
 }
 
+// ear is how a node hears: a probe counts when the heartbeats before it are handled.
+type ear struct {
+	begun, missed int // heartbeats: those that were taken; since the last probe, those that could not be stored
+	handling      []int
+	probes        []earProbe
+	heard         bool
+	at            time.Duration // when a probe was last heard, and that was stored
+	raw           time.Duration // what was stored then
+}
+
+type earProbe struct {
+	p      probe
+	d      *delivery
+	behind int // the last heartbeat before it
+}
+
 // heartbeat hears a heartbeat or a probe.
 func (n *node) heartbeat(d *delivery) {
 	if p, ok := d.m.body.(probe); ok {
-		n.hear(p)
-		n.w.bus.ack(d)
+		n.ear.probes = append(n.ear.probes, earProbe{p, d, n.ear.begun})
+		n.hearProbes()
 		return
 	}
 	b := d.m.body.(heartbeat)
 	var runs []status
-	n.sql(func(time.Time) { runs = n.db.beat(b) }, func(ok bool) {
-		if ok {
+	stored := false
+	n.ear.begun++
+	number := n.ear.begun
+	n.ear.handling = append(n.ear.handling, number)
+	n.sql(func(time.Time) { runs, stored = n.db.beat(b) }, func(ok bool) {
+		if ok && stored {
 			n.answer(b.worker, beatAnswer{sequence: b.sequence, runs: runs})
 		}
+		if !ok {
+			n.ear.missed++
+		}
 		n.w.bus.ack(d)
+		n.ear.handling = slices.DeleteFunc(n.ear.handling, func(o int) bool { return o == number })
+		n.hearProbes()
 	})
 }
 
+// hearProbes hears the probes before which nothing is being handled.
+func (n *node) hearProbes() {
+	for len(n.ear.probes) > 0 {
+		first := n.ear.probes[0]
+		if len(n.ear.handling) > 0 && slices.Min(n.ear.handling) <= first.behind {
+			return
+		}
+		n.ear.probes = n.ear.probes[1:]
+		n.hear(first.p)
+		n.w.bus.ack(first.d)
+	}
+}
+
 func (n *node) hear(p probe) {
-	now := n.clock()
-	if now.Sub(p.sent) >= 3*time.Second {
+	if n.w.now-p.sent >= 3*time.Second {
 		return
 	}
-	gap := time.Duration(0)
-	if !n.probed.IsZero() {
-		gap = min(max(now.Sub(n.probed), 0), mostHeard)
+	word := ci.Heard{First: !n.ear.heard, Gap: n.w.now - n.ear.at, Raw: n.ear.raw}
+	if n.ear.missed > 0 {
+		word.Gap = 0
 	}
-	n.probed = now
-	n.try(func(now time.Time) { n.db.hear(now, gap) })
+	n.ear.missed = 0
+	var raw time.Duration
+	if n.try(func(now time.Time) { raw = n.db.hear(now, word) }) {
+		n.ear.heard, n.ear.at, n.ear.raw = true, n.w.now, raw
+	}
 }
 
 func (n *node) logPart(d *delivery) {

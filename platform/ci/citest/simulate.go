@@ -9,23 +9,24 @@ import (
 )
 
 // Cures are changes of the protocol that the simulation asks for. The zero value is the protocol as the rooms had it
-// when the model was written; where the code has a cure by now, its line says so.
+// when the model was written. The code has all of them by now; their seeds show what went wrong without.
 type Cures struct {
 	// EveryNodeHears: a heartbeat goes to a queue of each node, so that one which hears nothing, or cannot store what it
-	// hears, keeps no heartbeat from the others.
+	// hears, keeps no heartbeat from the others. The first to store it answers. (Carrier.Listen, ci.ErrBeatStored)
 	EveryNodeHears bool
-	// AsksOn (the code asks for 20 min): a worker asks for an attempt as long as it has no answer. A question that is given up may still be granted, by
-	// a copy that waits in the broker or by an answer that was lost, and then nobody runs what is owned.
+	// AsksOn: a worker asks for an attempt as long as it has no answer; the code for 20 min. A question that is given up may
+	// still be granted, by a copy that waits in the broker or by an answer that was lost, and then nobody runs what is owned.
 	AsksOn bool
-	// AskedRunsBeat (the code has it; the seed shows what went wrong without): heartbeats name, apart, the runs that the worker asks for, so that one whose answer was lost keeps its lease.
+	// AskedRunsBeat: heartbeats name, apart, the runs that the worker asks for, so that one whose answer was lost keeps its
+	// lease.
 	AskedRunsBeat bool
-	// QuietInHearingTime: a last state waits for its log, and a log for its end, in the time heard.
+	// QuietInHearingTime: a last state waits for its log, and a log for its end, in the time heard. (attempts.ended, logs.heard)
 	QuietInHearingTime bool
 	// MuteNodesStepAside: a node that cannot reach the database for 5 s takes nothing from the broker until it can, so that the
-	// others get what it could only hold.
+	// others get what it could only hold. (hub.Standing)
 	MuteNodesStepAside bool
-	// HomesCount (the code has it, as the generation of a home): a heartbeat says which process of its home it comes from, so that a late one of a process before does not
-	// declare the present one dead.
+	// HomesCount: a heartbeat says which process of its home it comes from, as the generation of the home, so that a late one
+	// of a process before does not declare the present one dead.
 	HomesCount bool
 
 	broken breakage

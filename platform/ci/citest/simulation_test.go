@@ -103,7 +103,7 @@ func TestDefects(t *testing.T) {
 			func(c *Cures) { c.AsksOn = false }, "which lives and can be heard (the script began: false)",
 		},
 		"a claim is granted, its answers do not come, and no heartbeat names it": {
-			1872, []Fault{{DatabaseFails, 1000 * ms, 60000 * ms, 0}},
+			85, []Fault{{DatabaseFails, 1000 * ms, 60000 * ms, 0}},
 			func(c *Cures) { c.AskedRunsBeat = false }, "which lives and can be heard (the script began: false)",
 		},
 		"a last state waits 30 s by the clock while the broker is away, and its log is closed without what the worker still has": {
@@ -138,11 +138,11 @@ func TestCheckerNoticesMistakes(t *testing.T) {
 		broken := All()
 		broken.broken = mistake
 		noticed := false
-		for seed := uint64(1); seed <= 2000 && !noticed; seed++ {
+		for seed := uint64(1); seed <= 10_000 && !noticed; seed++ {
 			noticed = strings.Contains(strings.Join(Run(seed, nil, broken, nil).Failures, "\n"), says)
 		}
 		if !noticed {
-			t.Errorf("mistake %d: no schedule of 2,000 says %q", mistake, says)
+			t.Errorf("mistake %d: no schedule of 10,000 says %q", mistake, says)
 		}
 	}
 }
