@@ -9,7 +9,7 @@ TESTRUN := .cache/testrun
 PACKAGES ?= ./...
 FUZZTIME ?= 30s
 
-.PHONY: run build test with-servers lint seeds screenshots verify clean help
+.PHONY: run build test with-servers lint seeds screenshots bench bench-scale verify clean help
 
 run: build ## build, then start a trial with a sample repository
 	./headrace up --demo
@@ -35,6 +35,14 @@ screenshots: $(TESTRUN) ## pictures of every page at 1280 and 390 px, light and 
 	@mkdir -p .cache/screenshots
 	HEADRACE_SCREENSHOTS=$(CURDIR)/.cache/screenshots go test ./platform/web/webtest ./dashboard -run Screenshots -count=1
 	HEADRACE_SHOTS=$(CURDIR)/.cache/screenshots go test ./internal/e2e -run 'TestBrowser$$' -count=1
+
+bench: build ## measures Headrace beside what its servers do alone, in .cache/bench.json; BENCH="-only list" for some
+	@mkdir -p .cache && go build -o .cache/bench ./internal/bench
+	@exec .cache/bench -json .cache/bench.json $(BENCH)
+
+bench-scale: build ## the same with 10^4 to 10^6 builds and 10 to 1,000 simulated workers; takes long
+	@mkdir -p .cache && go build -o .cache/bench ./internal/bench
+	@exec .cache/bench -scale -json .cache/bench-scale.json $(BENCH)
 
 verify: lint test ## the long form: also more kills, and every fuzzer for FUZZTIME (30s)
 	HEADRACE_VERIFY=1 $(TESTRUN) -- go test ./internal/e2e -run 'TestKill|TestFault' -count=1 -v -timeout 40m

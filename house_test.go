@@ -27,6 +27,7 @@ var house = []struct {
 	{"internal/seal", []string{"internal/fault"}},
 	{"internal/testkit", []string{"internal", "broker", "platform/coord"}},
 	{"internal/e2e", []string{"internal/testkit"}},
+	{"internal/bench", []string{"internal", "broker"}},
 	{"license", []string{"internal/fault"}},
 	{"broker/brokertest", []string{"broker", "internal"}},
 	{"broker/rabbitmq", []string{"broker=", "internal"}},
