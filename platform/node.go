@@ -78,7 +78,11 @@ func Open(ctx context.Context, s settings.Settings, o Options) (*Node, error) {
 	if n.doors, err = openDoors(ctx, s); err != nil {
 		return nil, err
 	}
-	if n.seams, err = choose(ctx, s, o.Log); err != nil {
+	if n.seams, err = choose(s, o.Log); err != nil {
+		n.doors.close()
+		return nil, err
+	}
+	if err := n.openStore(ctx, s); err != nil {
 		n.doors.close()
 		return nil, err
 	}

@@ -30,9 +30,9 @@ type seams struct {
 	carrier broker.Carrier
 }
 
-// choose is the only place that asks whether there are other servers: a URL in the settings means the server, none means
+// choose, with OpenStore for the database, is the only place that asks whether there are other servers: a URL in the settings means the server, none means
 // the implementation inside the process.
-func choose(ctx context.Context, s settings.Settings, log *slog.Logger) (seams, error) {
+func choose(s settings.Settings, log *slog.Logger) (seams, error) {
 	var chosen seams
 	var err error
 	if chosen.coord, err = chooseCoordinator(s, log); err != nil {
@@ -40,9 +40,6 @@ func choose(ctx context.Context, s settings.Settings, log *slog.Logger) (seams, 
 	}
 	if chosen.carrier, err = chooseCarrier(s, log); err != nil {
 		return chosen, fmt.Errorf("broker: %w", err)
-	}
-	if chosen.store, err = OpenStore(ctx, s, log); err != nil {
-		return chosen, err
 	}
 	return chosen, nil
 }

@@ -55,6 +55,17 @@ func (a *API) mountHooks(e *gin.Engine) {
 	e.POST("/api/hooks/:forge", func(c *gin.Context) { a.hook(c, &reading) })
 }
 
+// HooksAlone answers what forges send, and nothing else: for a node that waits for its database.
+func HooksAlone(h Hooks, config Config) http.Handler {
+	a := &API{Deps: Deps{Hooks: h}, config: config.withDefaults()}
+	a.log = a.config.Log.With("component", "api")
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	e.Use(secure)
+	a.mountHooks(e)
+	return e
+}
+
 // hook answers POST /api/hooks/{forge}.
 func (a *API) hook(c *gin.Context, reading *atomic.Int64) {
 	headers, known := hookHeadersOf(c.Param("forge"))
