@@ -14,6 +14,7 @@ import (
 type repoCommands struct {
 	Add  repoAddCommand  `cmd:"" help:"Add a repository by its git URL."`
 	List repoListCommand `cmd:"" help:"List the repositories."`
+	Hook repoHookCommand `cmd:"" help:"Show the webhook of a repository: where its forge sends to, and the secret that it signs with."`
 }
 
 // apiRepository is what commands read of the API's repository.

@@ -27,6 +27,7 @@ type buildModel struct {
 	Length   length
 	Usual    string
 	When     *moment
+	Pull     *pullView
 	Flow     []flowGate
 	Failure  *failure
 	Stages   []stageView
@@ -116,6 +117,7 @@ func (s *server) buildPage(c *gin.Context, u ci.User, repo ci.Repository, at pla
 	if m.Why = whyFirst(b, waits); m.Why != "" {
 		m.State = waiting
 	}
+	m.Pull = pullOf(b)
 	m.Flow = flowOf(b, now)
 	m.Stages = s.stagesOf(b, waits)
 	if m.Failure, err = s.failureOf(ctx, b); err != nil {

@@ -156,6 +156,8 @@ func byWords(b ci.Build) string {
 		return "cron"
 	case b.CreatedByLogin != "":
 		return b.CreatedByLogin
+	case b.Sender != "":
+		return b.Sender
 	}
 	return b.Commit.AuthorName
 }

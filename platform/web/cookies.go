@@ -17,6 +17,7 @@ var toasts = map[string]string{
 	"limited": "The limit of %s is set.", "settings-saved": "The settings are kept.", "removed": "%s is removed. Its git repository is untouched.",
 	"activated": "%s builds again.", "deactivated": "%s does not build any more. What was built stays.", "token-deleted": "The token is deleted. Whatever used it is signed out.",
 	"variable-added": "%s is set. Jobs that are handed out from now on have it.", "variable-deleted": "The variable is deleted.",
+	"hook-rotated": "There is a new secret. Copy it to the forge, then remove the one before.", "hook-secret-removed": "The secret before is not valid any more.",
 	"cron-added": "%s is built at set times from now on.", "cron-deleted": "%s is not built at set times any more.",
 	"kept": "Kept for this browser.",
 }

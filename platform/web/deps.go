@@ -34,6 +34,10 @@ type repositories interface {
 	EnvVars(ctx context.Context, repoID int64) ([]ci.EnvVar, error)
 	CreateEnvVar(ctx context.Context, n ci.NewEnvVar) (ci.EnvVar, error)
 	DeleteEnvVar(ctx context.Context, repoID int64, id string) error
+	HookSecrets(ctx context.Context, repoID int64) ([]ci.HookSecret, error)
+	RotateHookSecret(ctx context.Context, repoID int64) ([]ci.HookSecret, error)
+	RemoveHookSecret(ctx context.Context, repoID int64, id string) error
+	HookDeliveries(ctx context.Context, repoID int64, most int) ([]ci.HookDelivery, error)
 	Crons(ctx context.Context, repoID int64, page ci.Page) ([]ci.Cron, int, error)
 	Cron(ctx context.Context, id int64) (ci.Cron, error)
 	DeleteCron(ctx context.Context, id int64) error

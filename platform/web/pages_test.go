@@ -111,6 +111,8 @@ func TestEveryPageIsDrawn(t *testing.T) {
 		{"messages of a request", "/r/millworks/tailrace-exporter/requests", []string{"Line 7:", "indented less"}},
 		{"no requests", "/r/lena/dotfiles/requests", []string{"No request yet"}},
 		{"variables", "/r/millworks/turbine-api/variables", []string{"REGISTRY_TOKEN", "set, <time", "https://proxy.mill.example"}},
+		{"webhook", "/r/millworks/turbine-api/hook", []string{"/api/hooks/github", "b7e1d0c49f2a8365", "The secret before", "#212 Cache: key by lock file", "Not used", "Refused", "Copy the newest secret"}},
+		{"build of a fork", "/r/millworks/turbine-api/builds/1479", []string{"#212", "tomas/turbine-api, cache-keys", "no secrets: from a fork", "draft"}},
 		{"settings", "/r/lena/dotfiles/settings", []string{"Switch building off", "Remove…", "14 builds"}},
 		{"settings asks", "/r/lena/dotfiles/settings?confirm=delete", []string{"Type lena/dotfiles to remove it", "Keep it"}},
 		{"what a repository builds", "/r/lena/dotfiles/settings", []string{`name="build_pushes" value="1" checked`, `name="auto_cancel_pushes" value="1">`, `placeholder="no limit"`}},

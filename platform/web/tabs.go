@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 
@@ -103,9 +104,7 @@ func (s *server) requestRow(c *gin.Context, repo ci.Repository, r ci.Request) (r
 	if r.State == ci.RequestPending && !r.NextTry.IsZero() && r.Tries > 0 {
 		row.NextTry = momentOf(r.NextTry, now)
 	}
-	if row.By == "" {
-		row.By = string(r.Event)
-	}
+	row.By = cmp.Or(row.By, r.Hook.Sender, string(r.Event))
 	for _, id := range r.BuildIDs {
 		b, err := s.Store.Build(c.Request.Context(), id)
 		if err != nil {
@@ -120,6 +119,8 @@ func (s *server) requestRow(c *gin.Context, repo ci.Repository, r ci.Request) (r
 // askedFor names the commit that a request is about.
 func askedFor(r ci.Request) string {
 	switch {
+	case r.PullRequest != nil:
+		return "#" + strconv.FormatInt(r.PullRequest.Number, 10) + " " + r.PullRequest.Title
 	case r.SHA != "" && r.Branch != "":
 		return short(r.SHA) + " of " + r.Branch
 	case r.SHA != "":

@@ -26,23 +26,25 @@ type Demo struct {
 	// Why is why each job waits.
 	Why ci.Wait
 
-	mu       sync.Mutex
-	now      time.Time
-	user     ci.User
-	signedIn bool
-	repos    []*repo
-	builds   []*ci.Build
-	requests []ci.Request
-	tokens   []ci.Token
-	vars     []ci.EnvVar
-	crons    []ci.Cron
-	queues   []ci.QueueStatus
-	settings map[int64]ci.RepositorySettings
-	attempts map[int64][]ci.Attempt
-	logs     map[logKey]*demoLog
-	readers  map[chan ci.Change]bool
-	Acts     []string // what was asked of intake and dispatch, in order
-	nextID   int64
+	mu          sync.Mutex
+	now         time.Time
+	user        ci.User
+	signedIn    bool
+	repos       []*repo
+	builds      []*ci.Build
+	requests    []ci.Request
+	tokens      []ci.Token
+	hookSecrets []ci.HookSecret
+	deliveries  []ci.HookDelivery
+	vars        []ci.EnvVar
+	crons       []ci.Cron
+	queues      []ci.QueueStatus
+	settings    map[int64]ci.RepositorySettings
+	attempts    map[int64][]ci.Attempt
+	logs        map[logKey]*demoLog
+	readers     map[chan ci.Change]bool
+	Acts        []string // what was asked of intake and dispatch, in order
+	nextID      int64
 }
 
 type repo struct {

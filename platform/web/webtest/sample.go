@@ -41,6 +41,8 @@ func Sample(now time.Time) *Demo {
 		{ID: "var-2", RepositoryID: turbine.ID, Name: "REGISTRY_TOKEN", Branch: "main", UpdatedAt: now.Add(-3 * time.Hour)},
 	}
 	d.sampleCrons(turbine)
+	d.sampleHooks(turbine.ID)
+	d.samplePull(1479)
 	d.sampleLogs()
 	return d
 }
@@ -78,7 +80,7 @@ func (d *Demo) history(r *repo, first int64, n int, usual time.Duration, special
 		took := usual * time.Duration(70+(i*37)%50) / 100
 		end := d.now.Add(-time.Duration(n-i) * 97 * time.Minute)
 		number := first + int64(i)
-		b := &ci.Build{ID: r.ID*100000 + number, RepositoryID: r.ID, Slug: r.Slug, Number: number, State: st, Event: ci.EventPush, Branch: r.DefaultBranch, CreatedByLogin: "ines",
+		b := &ci.Build{ID: r.ID*100000 + number, RepositoryID: r.ID, Slug: r.Slug, Number: number, State: st, Event: ci.EventPush, Trusted: true, Branch: r.DefaultBranch, CreatedByLogin: "ines",
 			Commit: ci.Commit{SHA: fmt.Sprintf("%07x3f2c91aa07e5d1", 0x77e0c15+i*7919), Message: titles[i%len(titles)]}, CreatedAt: end.Add(-took - 20*time.Second), StartedAt: end.Add(-took), FinishedAt: end,
 			JobCounts: map[ci.State]int{st: 1}}
 		j := d.job(b, r, 1, 0, "", st, map[string]any{"language": "go"})
@@ -99,7 +101,7 @@ func (d *Demo) job(b *ci.Build, r *repo, index, stage int, stageName string, st 
 
 // bigBuild has three stages: lint with two named jobs, test with a matrix of twelve, package with one.
 func (d *Demo) bigBuild(r *repo, number int64, st ci.State, branch, sha, title string, ago time.Duration) {
-	b := &ci.Build{ID: r.ID*100000 + number, RepositoryID: r.ID, Slug: r.Slug, Number: number, State: st, Event: ci.EventPush, Branch: branch, CreatedByLogin: "lena", CreatedAt: d.now.Add(-ago - 12*time.Second),
+	b := &ci.Build{ID: r.ID*100000 + number, RepositoryID: r.ID, Slug: r.Slug, Number: number, State: st, Event: ci.EventPush, Trusted: true, Branch: branch, CreatedByLogin: "lena", CreatedAt: d.now.Add(-ago - 12*time.Second),
 		Commit:    ci.Commit{SHA: sha + "93bd1f00e1c2d3", Message: title + "\n\nLonger words.", CompareURL: "https://git.mill.example/compare/" + sha, AuthorName: "Lena Ortiz"},
 		JobCounts: map[ci.State]int{}, ConfigText: sampleConfig,
 		Messages: []ci.ConfigMessage{{Level: "warn", Key: "cahce", Text: "“cahce” is not a key we know, so it was ignored. Did you mean “cache”?", Source: ".travis.yml", Line: 14}}}
