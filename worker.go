@@ -25,10 +25,11 @@ import (
 
 // workerCommands are about the worker on this machine.
 type workerCommands struct {
-	Run    workerCommand       `cmd:"" default:"withargs" help:"Run it; headrace worker alone does the same."`
-	Status workerStatusCommand `cmd:"" help:"How the worker on this machine stands, and what it runs."`
-	Drain  workerDrainCommand  `cmd:"" help:"Let its running jobs end, and let it take no new ones; then it ends."`
-	Image  workerImageCommands `cmd:"" help:"The images that jobs run in."`
+	Run     workerCommand         `cmd:"" default:"withargs" help:"Run it; headrace worker alone does the same."`
+	Status  workerStatusCommand   `cmd:"" help:"How the worker on this machine stands, and what it runs."`
+	Drain   workerDrainCommand    `cmd:"" help:"Let its running jobs end, and let it take no new ones; then it ends."`
+	Image   workerImageCommands   `cmd:"" help:"The images that jobs run in."`
+	Network workerNetworkCommands `cmd:"" help:"What jobs in containers can reach."`
 }
 
 // workerCommand runs a worker. Environment names are those of the contract.
@@ -78,7 +79,7 @@ func (c workerCommand) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	return c.serve(ctx, carrier, health, log)
+	return c.serve(ctx, carrier, brokerHosts(address), health, log)
 }
 
 func (c workerCommand) address(t terminal) (string, error) {
@@ -123,9 +124,9 @@ func platformHosts(list string) (string, error) {
 }
 
 // serve runs the worker. The first signal lets running jobs end and takes no new ones; the second gives them back at once.
-func (c workerCommand) serve(ctx context.Context, carrier broker.Carrier, health net.Listener, log *slog.Logger) error {
+func (c workerCommand) serve(ctx context.Context, carrier broker.Carrier, hosts []string, health net.Listener, log *slog.Logger) error {
 	w, done, err := newWorker(ctx, carrier, workerPlan{
-		dir: c.DataDir, name: c.Name, queue: c.Queue, slots: c.PoolSize, executor: c.Executor, docker: c.Docker,
+		dir: c.DataDir, name: c.Name, queue: c.Queue, slots: c.PoolSize, executor: c.Executor, docker: c.Docker, broker: hosts,
 		timeout: c.JobTimeout, silence: c.LogSilence, logLimit: c.LogLimit,
 	}, log)
 	if err != nil {
@@ -185,6 +186,7 @@ type workerPlan struct {
 	logLimit         int64
 	executor         string
 	docker           dockerFlags
+	broker           []string // servers of the message broker
 }
 
 // newWorker wires a worker with its executor; done lets go of its directory.

@@ -27,12 +27,14 @@ type dockerFlags struct {
 	JobUser      string  `help:"Account of the jobs in images that run as root; default: travis where there is one, else the user id 1000." env:"HEADRACE_JOB_USER" placeholder:"NAME"`
 	Network      string  `help:"Addresses for the networks of the jobs, sixteen each." env:"HEADRACE_NETWORK" default:"10.213.0.0/16"`
 	FreeDisk     string  `help:"What the engine's disk must have free for a job to be taken." env:"HEADRACE_FREE_DISK" default:"2GiB"`
+	NetworkAllow string  `help:"Private addresses that jobs may reach: 10.1.2.3:443,10.8.0.0/24." env:"HEADRACE_NETWORK_ALLOW" placeholder:"LIST"`
+	OpenNetwork  bool    `help:"Run code of forks although jobs can reach this machine and its private networks." env:"HEADRACE_OPEN_NETWORK"`
 	Privileged   bool    `help:"Jobs have all rights of root on this machine, except those of strangers. Only for a queue of its own." env:"HEADRACE_PRIVILEGED"`
 }
 
 // config reads the flags.
 func (f dockerFlags) config(dir string, log *slog.Logger) (docker.Config, error) {
-	cfg := docker.Config{Host: f.DockerHost, Dir: dir, User: f.JobUser, Privileged: f.Privileged, Log: log}
+	cfg := docker.Config{Host: f.DockerHost, Dir: dir, User: f.JobUser, Privileged: f.Privileged, OpenNetwork: f.OpenNetwork, Log: log}
 	cfg.Limits.CPUs, cfg.Limits.Processes = f.JobCPUs, f.JobProcesses
 	for _, size := range []struct {
 		flag, text string
@@ -51,6 +53,9 @@ func (f dockerFlags) config(dir string, log *slog.Logger) (docker.Config, error)
 	}
 	var err error
 	if cfg.Images, err = docker.ParseImages(f.Images); err != nil {
+		return cfg, err
+	}
+	if cfg.Allowed, err = docker.ParseAllowed(f.NetworkAllow); err != nil {
 		return cfg, err
 	}
 	if cfg.Network, err = netip.ParsePrefix(f.Network); err != nil {
@@ -80,6 +85,7 @@ func openExecutor(ctx context.Context, p workerPlan, log *slog.Logger) (jobRunne
 	if err != nil {
 		return nil, err
 	}
+	cfg.Forbidden = p.broker
 	exec, err := docker.Open(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("docker executor: %w", err)

@@ -33,6 +33,12 @@ type Config struct {
 	Limits Limits
 	// Network is where the jobs' networks are cut from, sixteen addresses each. Default 10.213.0.0/16.
 	Network netip.Prefix
+	// Forbidden are servers ("host:port") that no job should reach: the message broker. Together with the machine itself and
+	// the addresses of clouds they are tried before code of forks is run; with OpenNetwork they are not.
+	Forbidden   []string
+	OpenNetwork bool
+	// Allowed are addresses that jobs may reach although they are in private networks.
+	Allowed []Allowed
 	// User is the account within images that run as root. Default travis where there is one, else the user id 1000.
 	User string
 	// Privileged lets trusted jobs do all that root of the machine can. Only for a queue that an administrator marked for it.

@@ -34,6 +34,7 @@ type Executor struct {
 	instance string // of this process; stands in the labels of what it makes
 	networks *networks
 	images   *images
+	probe    probe
 
 	wg   sync.WaitGroup
 	life context.Context //nolint:containedctx // ends with Close: what runs beside the jobs
@@ -118,6 +119,15 @@ func (e *Executor) Start(ctx context.Context, s executor.Spec) (executor.Process
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if s.Untrusted {
+		if err := e.admit(ctx, s.Wish); err != nil {
+			return nil, err
+		}
+	}
+	return e.start(ctx, s)
+}
+
+func (e *Executor) start(ctx context.Context, s executor.Spec) (executor.Process, error) {
 	name, err := e.reserve(fmt.Sprintf("headrace-%d-%d", s.JobID, s.Attempt))
 	if err != nil {
 		return nil, err

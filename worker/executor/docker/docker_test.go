@@ -50,7 +50,7 @@ func open(tb testing.TB, change func(*docker.Config)) *docker.Executor {
 	needEngine(tb)
 	cfg := docker.Config{
 		Host: engine.URL(), Dir: tb.TempDir(), Images: docker.Images{"default": servers.DockerImage},
-		Grace: 500 * time.Millisecond, FreeDisk: 1,
+		Grace: 500 * time.Millisecond, FreeDisk: 1, OpenNetwork: true,
 	}
 	if change != nil {
 		change(&cfg)

@@ -91,6 +91,7 @@ const (
 
 // lookAgain looks at the engine until Close.
 func (e *Executor) lookAgain() {
+	tried := e.tryNetwork()
 	look, sweep := time.NewTicker(e.cfg.Look), time.NewTicker(e.cfg.Sweep)
 	defer look.Stop()
 	defer sweep.Stop()
@@ -100,10 +101,20 @@ func (e *Executor) lookAgain() {
 			return
 		case <-look.C:
 			e.look(e.life)
+			tried = tried || e.tryNetwork()
 		case <-sweep.C:
 			e.sweep(e.life)
 		}
 	}
+}
+
+// tryNetwork tries, once there is an engine, what jobs can reach.
+func (e *Executor) tryNetwork() bool {
+	if why, _ := e.Trouble(); why != "" {
+		return false
+	}
+	e.warn(e.life)
+	return true
 }
 
 // look asks the engine how it is, and sweeps when it was away.

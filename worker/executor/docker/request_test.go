@@ -105,7 +105,7 @@ func record(t *testing.T, change func(*docker.Config), s executor.Spec) (contain
 	t.Helper()
 	r = &recorder{}
 	cfg := docker.Config{
-		Host: r.listen(t), Dir: t.TempDir(), Network: netip.MustParsePrefix("10.99.0.0/24"),
+		Host: r.listen(t), Dir: t.TempDir(), OpenNetwork: true, Network: netip.MustParsePrefix("10.99.0.0/24"),
 		Limits: docker.Limits{CPUs: 1.5, Memory: 1 << 30, Processes: 100, Shm: 1 << 20, Disk: 2 << 30},
 	}
 	if change != nil {
