@@ -7,7 +7,9 @@ import (
 )
 
 // secretFlags are the flags whose values nobody shall see in the list of processes.
-func secretFlags() []string { return []string{"--amqp-url", "--rabbitmq-password", "--token"} }
+func secretFlags() []string {
+	return []string{"--amqp-url", "--rabbitmq-password", "--token", "--value"}
+}
 
 // hideSecrets returns a copy of the command line, and overwrites the secrets in the memory that it was passed in: that is
 // where the system reads the title of the process from. The runtime makes os.Args of that memory without copying it, so

@@ -41,6 +41,7 @@ type commands struct {
 	Trigger  triggerCommand  `cmd:"" help:"Request a build of a repository."`
 	Logs     logsCommand     `cmd:"" help:"Print the log of a job, or follow it."`
 	Lint     lintCommand     `cmd:"" help:"Check a .travis.yml: messages with line numbers, and the jobs it makes."`
+	Encrypt  encryptCommand  `cmd:"" help:"Encrypt a value for the .travis.yml of a repository."`
 	Admin    adminCommands   `cmd:"" help:"What the dashboard does, from a shell on the node's machine."`
 	Status   statusCommand   `cmd:"" help:"Health of the platform: services, queues, workers."`
 	Version  versionCommand  `cmd:"" help:"Print version, commit and Go version."`

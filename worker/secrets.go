@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/mask"
 	"github.com/headrace/headrace/internal/seal"
 )
 
@@ -42,7 +43,10 @@ func (t *task) withSecrets() broker.Job {
 func (t *task) masked() []string {
 	var values []string
 	for _, v := range t.withSecrets().EnvVars {
-		if !v.Public {
+		switch {
+		case v.Secure != "":
+			values = append(values, mask.Assignments(v.Value)...)
+		case !v.Public:
 			values = append(values, v.Value)
 		}
 	}

@@ -55,6 +55,8 @@ type Store interface {
 	Requests(ctx context.Context, f ci.RequestFilter) (list []ci.Request, total int, err error)
 
 	EnvVars(ctx context.Context, repoID int64) ([]ci.EnvVar, error)
+	RepositoryKey(ctx context.Context, repoID int64) (ci.RepositoryKey, error)
+	ReplaceRepositoryKey(ctx context.Context, repoID int64, private []byte) (ci.RepositoryKey, error)
 	EnvVar(ctx context.Context, repoID int64, id string) (ci.EnvVar, error)
 	// CreateEnvVar and UpdateEnvVar give a [fault.Conflict] where the name is taken for the branch.
 	CreateEnvVar(ctx context.Context, n ci.NewEnvVar) (ci.EnvVar, error)

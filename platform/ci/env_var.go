@@ -25,7 +25,9 @@ type EnvVar struct {
 	Value  string
 	Public bool
 	// Branch is the only branch whose jobs have it; empty: all have it.
-	Branch    string
+	Branch string
+	// Secure, of a value that a configuration holds encrypted, is the encrypted text. It has no name then, nor an id.
+	Secure    string
 	CreatedAt time.Time
 	UpdatedAt time.Time // the value was set then
 }

@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -85,6 +86,14 @@ func (s *fakeStore) RepositoryBySlug(_ context.Context, slug string, _ int64) (c
 		return ci.Repository{}, fault.New(fault.NotFound, "There is no such repository.")
 	}
 	return r, nil
+}
+
+func (s *fakeStore) Reencrypt(_ context.Context, from, to int64, values []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, v := range values {
+		out[v] = fmt.Sprintf("%d-for-%d", from, to)
+	}
+	return out, nil
 }
 
 func (s *fakeStore) RepositorySettings(context.Context, int64) (ci.RepositorySettings, error) {

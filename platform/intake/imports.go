@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"regexp"
 	"strings"
@@ -37,6 +38,29 @@ func (l *library) Import(ctx context.Context, at, from travisyml.Place) ([]byte,
 	text, found, err := l.in.git.File(ctx, repo, sha, at.Path, l.in.mostConfig())
 	if err == nil && !found {
 		return nil, fault.New(fault.NotFound, "There is no file %s at commit %.10s of %s.", at.Path, sha, repo.Slug)
+	}
+	if err == nil && repo.ID != l.repo.ID && strings.EqualFold(repo.Owner(), l.repo.Owner()) {
+		return l.reencrypt(ctx, repo, text)
+	}
+	return text, err
+}
+
+// sealedValue is an encrypted value as it stands in a file, on one line.
+var sealedValue = regexp.MustCompile(`secure:\s*["']?([A-Za-z0-9+/]{100,}={0,2})`)
+
+// reencrypt gives the text with its encrypted values closed for the repository that is built, which has the same owner.
+// Source: travis-yml-rules 4.3.
+func (l *library) reencrypt(ctx context.Context, from ci.Repository, text []byte) ([]byte, error) {
+	var values []string
+	for _, m := range sealedValue.FindAllSubmatch(text, -1) {
+		values = append(values, string(m[1]))
+	}
+	if len(values) == 0 {
+		return text, nil
+	}
+	fresh, err := l.in.store.Reencrypt(ctx, from.ID, l.repo.ID, values)
+	for old, now := range fresh {
+		text = bytes.ReplaceAll(text, []byte(old), []byte(now))
 	}
 	return text, err
 }

@@ -62,6 +62,25 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// TestImportedSecrets: those of the same owner are encrypted again for the repository that is built.
+func TestImportedSecrets(t *testing.T) {
+	t.Parallel()
+	s, g := library()
+	closed := strings.Repeat("Q", 172)
+	s.others["other/ci"] = ci.Repository{ID: 11, Slug: "other/ci"}
+	g.text = "import: [acme/ci:secret.yml, other/ci:secret.yml]"
+	g.files["acme/ci:secret.yml@head"] = "env:\n  global:\n    - secure: \"" + closed + "\"\n"
+	g.files["other/ci:secret.yml@head"] = "env:\n  global:\n    - secure: " + closed + "\n"
+	got, _ := work(t, s, g, ci.Request{CreatedBy: 3, Event: ci.EventPush})
+	if got.build == nil {
+		t.Fatalf("no build: %s", got.reason)
+	}
+	config := string(got.build.Jobs[0].Config)
+	if !strings.Contains(config, `{"secure":"8-for-7"}`) || !strings.Contains(config, `{"secure":"`+closed+`"}`) {
+		t.Errorf("the job is %s", config)
+	}
+}
+
 func TestImportsThatCannotBeHad(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -24,6 +24,7 @@ type Store interface {
 	AddRepository(ctx context.Context, r ci.NewRepository) (ci.Repository, error)
 	Repository(ctx context.Context, id, forUser int64) (ci.Repository, error)
 	RepositoryBySlug(ctx context.Context, slug string, forUser int64) (ci.Repository, error)
+	Reencrypt(ctx context.Context, from, to int64, values []string) (map[string]string, error)
 	RepositorySettings(ctx context.Context, repoID int64) (ci.RepositorySettings, error)
 	CreateRequest(ctx context.Context, r ci.NewRequest) (ci.Request, bool, error)
 	ClaimRequest(ctx context.Context, owner string, lease time.Duration) (ci.Request, bool, error)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"fmt"
+	"slices"
 
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/internal/seal"
@@ -174,15 +175,16 @@ func (s *Store) DeleteEnvVar(ctx context.Context, repoID int64, id string) error
 	})
 }
 
-// Secrets returns the secret variables, with their values, that a job is given on its way to a worker; none where its build
-// is not trusted.
+// Secrets returns the secret variables, with their values, that a job is given on its way to a worker, and what the encrypted
+// values of its configuration stand for; none where its build is not trusted.
 func (s *Store) Secrets(ctx context.Context, jobID int64) (secrets []ci.EnvVar, err error) {
 	err = s.read(ctx, "find the secrets of a job", func(ctx context.Context, c conn) error {
 		var repoID int64
 		var branch string
 		var trusted bool
-		err := c.row(ctx, "SELECT b.repository_id, b.branch, b.trusted FROM jobs j JOIN builds b ON b.id = j.build_id WHERE j.id = $1", jobID).
-			Scan(&repoID, &branch, &trusted)
+		var config ci.Config
+		err := c.row(ctx, "SELECT b.repository_id, b.branch, b.trusted, j.config FROM jobs j JOIN builds b ON b.id = j.build_id WHERE j.id = $1", jobID).
+			Scan(&repoID, &branch, &trusted, intoConfig(&config))
 		if err := found(err, errNoJob); err != nil || !trusted {
 			return err
 		}
@@ -192,11 +194,12 @@ func (s *Store) Secrets(ctx context.Context, jobID int64) (secrets []ci.EnvVar, 
 			return err
 		}
 		all, err := s.openAll(rows, true)
-		for _, v := range ci.OfBranch(all, branch, true) {
-			if !v.Public {
-				secrets = append(secrets, v)
-			}
+		if err != nil {
+			return err
 		}
+		secrets = slices.DeleteFunc(ci.OfBranch(all, branch, true), func(v ci.EnvVar) bool { return v.Public })
+		more, err := s.opened(ctx, c, repoID, config)
+		secrets = append(secrets, more...)
 		return err
 	})
 	return secrets, err
