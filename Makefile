@@ -9,7 +9,7 @@ TESTRUN := .cache/testrun
 PACKAGES ?= ./...
 FUZZTIME ?= 30s
 
-.PHONY: run build test with-servers lint seeds screenshots bench bench-scale verify clean help
+.PHONY: run build test webhook-examples with-servers lint seeds screenshots bench bench-scale verify clean help
 
 run: build ## build, then start a trial with a sample repository
 	./headrace up --demo
@@ -17,8 +17,17 @@ run: build ## build, then start a trial with a sample repository
 build: ## build ./headrace, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o headrace .
 
-test: $(TESTRUN) ## all tests, with private PostgreSQL, Redis, RabbitMQ; PACKAGES=./broker/... for some
+test: $(TESTRUN) webhook-examples ## all tests, with private PostgreSQL, Redis, RabbitMQ; PACKAGES=./broker/... for some
 	@exec $(TESTRUN) $(PACKAGES)
+
+EXAMPLES := .cache/webhooks-examples
+
+webhook-examples: ## what GitHub publishes of its webhooks, for a test that is skipped without; from npm, data only
+	@if [ ! -d $(EXAMPLES) ] && command -v npm >/dev/null; then \
+	  rm -rf $(EXAMPLES).new && mkdir -p $(EXAMPLES).new && cd $(EXAMPLES).new && \
+	  if timeout 120 npm pack --silent @octokit/webhooks-examples@7.6.1 >/dev/null 2>&1 && tar xzf *.tgz --strip-components=1; then \
+	    cd - >/dev/null && mv $(EXAMPLES).new $(EXAMPLES); \
+	  else echo "the webhook examples of GitHub could not be fetched; their test is skipped"; fi; fi
 
 with-servers: $(TESTRUN) ## one command with the private servers: make with-servers CMD='go test -v ./platform/store'
 	@exec $(TESTRUN) -- sh -c "$$CMD"

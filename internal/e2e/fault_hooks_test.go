@@ -126,9 +126,9 @@ func (a platformAPI) buildsByBranch(t *testing.T, slug string) map[string][]int6
 	}
 }
 
-// TestHooks_DatabaseDown: the database goes away under 20 hooks a second, the node is killed and started again while it is
+// TestFault_HooksDatabaseDown: the database goes away under 20 hooks a second, the node is killed and started again while it is
 // away, and the database comes back: each hook that was answered with 202 has one build.
-func TestHooks_DatabaseDown(t *testing.T) {
+func TestFault_HooksDatabaseDown(t *testing.T) {
 	t.Parallel()
 	postgres := testkit.OwnPostgres(t, servers.Durable)
 	var s shape
