@@ -29,12 +29,13 @@ type dockerFlags struct {
 	FreeDisk     string  `help:"What the engine's disk must have free for a job to be taken." env:"HEADRACE_FREE_DISK" default:"2GiB"`
 	NetworkAllow string  `help:"Private addresses that jobs may reach: 10.1.2.3:443,10.8.0.0/24." env:"HEADRACE_NETWORK_ALLOW" placeholder:"LIST"`
 	OpenNetwork  bool    `help:"Run code of forks although jobs can reach this machine and its private networks." env:"HEADRACE_OPEN_NETWORK"`
+	JobSudo      bool    `help:"Jobs may become root of their container, to install packages; except those of strangers." env:"HEADRACE_JOB_SUDO"`
 	Privileged   bool    `help:"Jobs have all rights of root on this machine, except those of strangers. Only for a queue of its own." env:"HEADRACE_PRIVILEGED"`
 }
 
 // config reads the flags.
 func (f dockerFlags) config(dir string, log *slog.Logger) (docker.Config, error) {
-	cfg := docker.Config{Host: f.DockerHost, Dir: dir, User: f.JobUser, Privileged: f.Privileged, OpenNetwork: f.OpenNetwork, Log: log}
+	cfg := docker.Config{Host: f.DockerHost, Dir: dir, User: f.JobUser, Privileged: f.Privileged, Sudo: f.JobSudo, OpenNetwork: f.OpenNetwork, Log: log}
 	cfg.Limits.CPUs, cfg.Limits.Processes = f.JobCPUs, f.JobProcesses
 	for _, size := range []struct {
 		flag, text string

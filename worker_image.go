@@ -144,7 +144,7 @@ type imageBuildCommand struct {
 	Tag        string `help:"Name of the image." default:"headrace/default:latest"`
 	Suite      string `help:"Release of Debian or Ubuntu." default:"bookworm"`
 	Mirror     string `help:"Where packages come from; default: debootstrap's." placeholder:"URL"`
-	Packages   string `help:"Debian packages that it has, with commas between them." default:"bash,git,openssh-client,ca-certificates,curl,wget,build-essential,pkg-config,python3,python3-venv,python3-pip,procps,unzip,zip,xz-utils,bzip2,jq,file,less"`
+	Packages   string `help:"Debian packages that it has, with commas between them." default:"bash,git,openssh-client,ca-certificates,curl,wget,build-essential,pkg-config,python3,python3-venv,python3-pip,procps,sudo,unzip,zip,xz-utils,bzip2,jq,file,less"`
 	Rootfs     string `help:"A tar archive with a whole file system, in place of Debian's packages; - is standard input." placeholder:"FILE"`
 	Dockerfile bool   `help:"Print a Dockerfile for the same image, for those who have a registry, and make nothing."`
 }
@@ -195,7 +195,7 @@ func (c imageBuildCommand) Run(ctx context.Context, t terminal) error {
 
 const dockerfile = `FROM debian:%s-slim
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends %s && rm -rf /var/lib/apt/lists/*
-RUN useradd --create-home --uid 1000 --shell /bin/bash travis
+RUN useradd --create-home --uid 1000 --shell /bin/bash travis && mkdir -p /etc/sudoers.d && echo 'travis ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/travis
 ENV LANG=C.UTF-8
 USER travis
 WORKDIR /home/travis
@@ -272,6 +272,17 @@ func furnish(dir string) error {
 			return err
 		}
 	}
+	// Of use only where the worker has --job-sudo.
+	if sudoers := filepath.Join(dir, "etc", "sudoers.d"); exists(sudoers) {
+		if err := os.WriteFile(filepath.Join(sudoers, "travis"), []byte("travis ALL=(ALL) NOPASSWD: ALL\n"), 0o440); err != nil {
+			return err
+		}
+	}
 	home := filepath.Join(dir, "home", "travis")
 	return errors.Join(os.Mkdir(home, 0o755), os.Chown(home, id, id))
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -41,6 +41,8 @@ type Config struct {
 	Allowed []Allowed
 	// User is the account within images that run as root. Default travis where there is one, else the user id 1000.
 	User string
+	// Sudo lets trusted jobs become root of their container by sudo, with a few capabilities over what is in it.
+	Sudo bool
 	// Privileged lets trusted jobs do all that root of the machine can. Only for a queue that an administrator marked for it.
 	Privileged bool
 	// Env are variables ("NAME=value") for every job, such as a proxy's address. They are no secrets: the engine shows them.

@@ -15,20 +15,20 @@ import (
 func rootImage(t *testing.T) string {
 	t.Helper()
 	needEngine(t)
-	return importImage(t, "headrace/root:latest", func(string) bool { return true })
+	return importImage(t, "headrace/root:latest", func(*tar.Header) bool { return true })
 }
 
 // bareImage has neither accounts nor homes.
 func bareImage(t *testing.T) string {
 	t.Helper()
 	needEngine(t)
-	return importImage(t, "headrace/bare:latest", func(name string) bool {
-		return name != "etc/passwd" && !strings.HasPrefix(name, "home/")
+	return importImage(t, "headrace/bare:latest", func(h *tar.Header) bool {
+		return h.Name != "etc/passwd" && !strings.HasPrefix(h.Name, "home/")
 	})
 }
 
-// importImage makes an image of those files of the test image that are kept.
-func importImage(t *testing.T, name string, keep func(string) bool) string {
+// importImage makes an image of those files of the test image that are kept, as they then are.
+func importImage(t *testing.T, name string, keep func(*tar.Header) bool) string {
 	t.Helper()
 	var all, some bytes.Buffer
 	if err := servers.WriteImage(t.Context(), &all); err != nil {
@@ -43,7 +43,7 @@ func importImage(t *testing.T, name string, keep func(string) bool) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !keep(head.Name) {
+		if !keep(head) {
 			continue
 		}
 		if err := out.WriteHeader(head); err != nil {

@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"errors"
 	"strings"
@@ -126,6 +127,26 @@ func TestStart_account(t *testing.T) {
 		}
 		if exit, err := finish(t, p); err != nil || exit.Code != 0 || out.String() != want {
 			t.Errorf("%s: %+v, %v, %q", name, exit, err, out)
+		}
+	}
+}
+
+// TestStart_sudo runs a program that belongs to root and takes its rights on.
+func TestStart_sudo(t *testing.T) {
+	t.Parallel()
+	needEngine(t)
+	name := importImage(t, "headrace/setuid:latest", func(h *tar.Header) bool {
+		if h.Name == "bin/setsid" {
+			h.Mode |= 0o4000
+		}
+		return true
+	})
+	const script = "setsid --fork --wait bash -pc 'id -u' | tail -n 1; setsid bash -pc 'trap \"\" TERM; while :; do sleep 1; done' & sleep 0.1; exit 0"
+	for sudo, want := range map[bool]string{true: "0", false: "1000"} {
+		e := open(t, func(c *docker.Config) { c.Images, c.Sudo = docker.Images{"default": name}, sudo })
+		exit, got := runScript(t, e, 1, strings.Replace(script, "id -u", "echo $EUID", 1))
+		if exit.Code != 0 || strings.TrimSpace(got) != want {
+			t.Errorf("sudo %v: %+v, %q", sudo, exit, got)
 		}
 	}
 }

@@ -123,6 +123,9 @@ func (p *process) attend() {
 	unwatch()
 	p.stream.Close()
 	p.exit, p.err = p.result(err)
+	if p.ex.cfg.Sudo {
+		p.ex.clear(p.name) // what became root outlives the init, which is not; it ends with the container
+	}
 	close(p.done)
 	p.ex.release(p.name)
 }

@@ -28,6 +28,31 @@ type request struct {
 	quota  bool // the engine can bound what a container writes
 }
 
+// rights is what a job may do beyond the least.
+type rights int
+
+const (
+	rightsLeast rights = iota
+	rightsSudo
+	rightsAll
+)
+
+// rights are never more than the least for the jobs of strangers.
+func (r request) rights(c Config) rights {
+	switch {
+	case r.spec.Untrusted:
+		return rightsLeast
+	case c.Privileged:
+		return rightsAll
+	case c.Sudo:
+		return rightsSudo
+	}
+	return rightsLeast
+}
+
+// sudoCapabilities let root of a container install packages and start services there. None reaches beyond it.
+var sudoCapabilities = []string{"CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_SETGID", "CAP_SETUID"}
+
 // container is what the engine is asked for. Nothing in it is secret: whoever may use the engine can read it.
 func (r request) container(c Config) (*container.Config, *container.HostConfig, *network.NetworkingConfig) {
 	const stop = "SIGTERM"
@@ -46,9 +71,12 @@ func (r request) container(c Config) (*container.Config, *container.HostConfig, 
 			Ulimits: []*units.Ulimit{{Name: "core", Soft: 0, Hard: 0}},
 		},
 	}
-	if c.Privileged && !r.spec.Untrusted {
+	switch r.rights(c) {
+	case rightsAll:
 		config.User, host.Privileged = "0:0", true
-	} else {
+	case rightsSudo:
+		host.CapDrop, host.CapAdd = []string{"ALL"}, sudoCapabilities
+	default:
 		host.CapDrop, host.SecurityOpt = []string{"ALL"}, []string{"no-new-privileges:true"}
 	}
 	if r.quota {
@@ -61,7 +89,7 @@ func (r request) container(c Config) (*container.Config, *container.HostConfig, 
 // would outlive the container.
 func (r request) tmpfs(c Config) map[string]string {
 	owner := fmt.Sprintf("uid=%d,gid=%d", r.image.account.uid, r.image.account.gid)
-	if c.Privileged && !r.spec.Untrusted {
+	if r.rights(c) == rightsAll {
 		owner = "uid=0,gid=0"
 	}
 	out := map[string]string{

@@ -229,6 +229,23 @@ func TestRequest_privileged(t *testing.T) {
 	}
 }
 
+func TestRequest_sudo(t *testing.T) {
+	t.Parallel()
+	sudo := func(c *docker.Config) { c.Sudo = true }
+	container, _, _ := record(t, sudo, executor.Spec{})
+	want := map[string]any{
+		"Privileged": false, "CapDrop": []any{"ALL"}, "SecurityOpt": nil,
+		"CapAdd": []any{"CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_SETGID", "CAP_SETUID"},
+	}
+	if diff := cmp.Diff(want, pick(container["HostConfig"], "Privileged", "CapAdd", "CapDrop", "SecurityOpt")); diff != "" || container["User"] != "1000:1000" {
+		t.Errorf("user %v, host config (-want +got):\n%s", container["User"], diff)
+	}
+	container, _, _ = record(t, sudo, executor.Spec{Untrusted: true})
+	if host := pick(container["HostConfig"], "CapAdd", "SecurityOpt"); host["CapAdd"] != nil || host["SecurityOpt"] == nil {
+		t.Errorf("a stranger's job gets %v", host)
+	}
+}
+
 func TestOpen_engineAway(t *testing.T) {
 	t.Parallel()
 	e, err := docker.Open(t.Context(), docker.Config{Host: "unix://" + t.TempDir() + "/none", Dir: t.TempDir()})
