@@ -155,7 +155,7 @@ func (n *Node) wireDoors() error {
 	}
 	pages, err := web.New(web.Deps{
 		Store: n.store, Intake: n.intake, Dispatch: n.dispatch, Crons: n.crons, Auth: n.auth, Who: auth.Who, ClientIP: auth.ClientIP,
-		Changes: n.changes, Log: n.log, Now: n.store.Now,
+		Changes: n.changes, Expand: n.intake.Preview, Log: n.log, Now: n.store.Now,
 		Config: web.Config{SecureCookies: n.settings.ListenHTTPS != "", PublicURL: n.WebURL(), Version: n.options.Version},
 	})
 	if err != nil {

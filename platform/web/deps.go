@@ -111,7 +111,9 @@ type Deps struct {
 	// Changes gives every change from now on, until ctx ends; then the channel is closed by its owner. A reader that is
 	// too slow may lose some.
 	Changes func(ctx context.Context) (<-chan ci.Change, error)
-	Log     *slog.Logger
+	// Expand says what a configuration that is in no repository would come to.
+	Expand func(ctx context.Context, text []byte, as ci.ExpandAs) ci.Expansion
+	Log    *slog.Logger
 	// Now is the store's clock.
 	Now func() time.Time
 	Config

@@ -127,6 +127,7 @@ func TestEveryPageIsDrawn(t *testing.T) {
 		{"job without a log", "/r/millworks/turbine-api/jobs/1482.3", []string{"The log begins when a worker has the job."}},
 		{"lines out of a log", "/r/millworks/turbine-api/jobs/1481.5/log?from=100&to=120&attempt=1", []string{`id=\"L100\"`}},
 		{"raw log", "/r/millworks/turbine-api/jobs/1481.5/log.txt", []string{"travis_fold:start:install"}},
+		{"check a configuration", "/lint", []string{"This makes 5 jobs.", "package", "1.25 · DB=sqlite", "builds.linux", "headrace lint --report"}},
 		{"tokens", "/account/tokens", []string{"release script on mill-a", "never"}},
 		{"delete a token", "/account/tokens?delete=5", []string{"Delete release script on mill-a?", "Keep it"}},
 		{"preferences", "/account/preferences", []string{"As the system has it"}},
@@ -281,6 +282,38 @@ func TestWrongFieldsAreSaidBesideThem(t *testing.T) {
 			if !strings.Contains(body, want) {
 				t.Errorf("POST %s %v does not say %q", c.path, c.form, want)
 			}
+		}
+	}
+}
+
+func TestConfigurationIsChecked(t *testing.T) {
+	t.Parallel()
+	s := open(t, webtest.Sample(noon))
+	for _, c := range []struct {
+		config, event string
+		status        int
+		want          []string
+	}{
+		{"script: make", "push", http.StatusOK, []string{"This makes one job.", "notes on how it was read"}},
+		{"scirpt: make", "push", http.StatusOK, []string{"One thing may not be meant so.", "Line 1:", "script"}},
+		{"a: [", "push", http.StatusOK, []string{"No build can be made of this.", "line 1"}},
+		{"branches: {only: release}", "push", http.StatusOK, []string{"This makes no build"}},
+		{"if: type = cron", "cron", http.StatusOK, []string{"This makes one job."}},
+		{"script: '<script>alert(1)</script>'\nnope: '<b>'", "push", http.StatusOK, []string{"&lt;b&gt;"}},
+		{"", "push", http.StatusOK, []string{"This makes one job."}},
+		{"script: make", "teatime", http.StatusUnprocessableEntity, []string{"There is no event"}},
+	} {
+		res, body := s.post("/lint", url.Values{"config": {c.config}, "event": {c.event}})
+		if res.StatusCode != c.status {
+			t.Errorf("%q for %s: %d", c.config, c.event, res.StatusCode)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(body, want) {
+				t.Errorf("%q for %s does not say %q", c.config, c.event, want)
+			}
+		}
+		if strings.Contains(body, "<script>alert") {
+			t.Errorf("%q is drawn as markup", c.config)
 		}
 	}
 }

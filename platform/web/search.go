@@ -83,7 +83,7 @@ func nameAndNumber(text string) (name string, number int64) {
 func pageHits(text string) hitGroup {
 	g := hitGroup{Name: "Pages"}
 	for _, p := range []struct{ name, href, icon string }{
-		{"Repositories", "/", "menu"}, {"Add a repository", "/new", "plus"}, {"My tokens", "/account/tokens", "key"}, {"Preferences", "/account/preferences", "moon"},
+		{"Repositories", "/", "menu"}, {"Add a repository", "/new", "plus"}, {"Check a .travis.yml", "/lint", "commit"}, {"My tokens", "/account/tokens", "key"}, {"Preferences", "/account/preferences", "moon"},
 	} {
 		if strings.Contains(strings.ToLower(p.name), strings.ToLower(text)) {
 			h := marked(p.name, text)

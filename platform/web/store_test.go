@@ -41,7 +41,7 @@ func house(t *testing.T) (site, *store.Store, ci.Job) {
 	u, err := s.CreateUser(t.Context(), ci.NewUser{Login: "lena", Admin: true})
 	check(t, err)
 	h, err := web.New(web.Deps{Store: s, Intake: d, Dispatch: d, Crons: d.CronRoom(), Auth: d, Who: func(context.Context) (ci.User, error) { return u, nil },
-		ClientIP: func(context.Context) netip.Addr { return netip.Addr{} }, Changes: d.Changes, Now: s.Now,
+		ClientIP: func(context.Context) netip.Addr { return netip.Addr{} }, Changes: d.Changes, Expand: webtest.Expand, Now: s.Now,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	check(t, err)
 	return site{t: t, demo: d, h: h}, s, claimedJob(t, s, u)

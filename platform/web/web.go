@@ -76,6 +76,8 @@ func (s *server) routes(g *gin.Engine) {
 	g.GET("/new", s.user(s.newRepository))
 	g.POST("/new", s.user(s.addRepository))
 	g.GET("/search", s.user(s.search))
+	g.GET("/lint", s.user(s.lintPage))
+	g.POST("/lint", s.user(s.lintText))
 	g.GET("/queues", s.user(s.queues))
 	g.POST("/queues", s.user(s.changeQueue))
 	g.GET("/account/tokens", s.user(s.tokens))

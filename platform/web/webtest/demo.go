@@ -70,7 +70,7 @@ func Empty(now time.Time) *Demo {
 
 // Handler is the pages over the demo.
 func (d *Demo) Handler() (http.Handler, error) {
-	return web.New(web.Deps{Store: d, Intake: d, Dispatch: d, Crons: crons{d}, Auth: d, Who: d.Who, Changes: d.Changes, Now: d.Now,
+	return web.New(web.Deps{Store: d, Intake: d, Dispatch: d, Crons: crons{d}, Auth: d, Who: d.Who, Changes: d.Changes, Expand: Expand, Now: d.Now,
 		ClientIP: func(context.Context) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 1}) },
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)), Config: web.Config{Version: "0.1.0"}})
 }
