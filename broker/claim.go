@@ -13,6 +13,9 @@ type Claim struct {
 	Run      string `json:"run"` // random, of this try
 	WorkerID string `json:"worker_id"`
 	Worker   string `json:"worker"` // name
+	// Redelivered: the worker has the message now, and the broker had delivered it before. Only then can it have been taken from a
+	// worker that does not claim.
+	Redelivered bool `json:"redelivered,omitempty"`
 	// SecretsTo is the public key, made for this question, that the job's secrets are sealed to. Empty: none are wanted.
 	SecretsTo string `json:"secrets_to,omitempty"`
 }

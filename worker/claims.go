@@ -68,13 +68,9 @@ func (c *claims) giveUp(key broker.Run, box *seal.Letterbox) {
 	c.open[attempt{key.JobID, key.Attempt}] = question{run: key.Run, box: box}
 }
 
-// ask asks the same question until it is answered, the patience is over or ctx ends.
-func (c *claims) ask(ctx context.Context, key broker.Run, box *seal.Letterbox) (broker.ClaimAnswer, error) {
-	m, err := broker.Encode("", broker.ClaimQueue, broker.TypeClaim, c.claim(key, box))
-	if err != nil {
-		return broker.ClaimAnswer{}, err
-	}
-	m.Headers = map[string]string{"reply_to": broker.WorkerQueue(c.cfg.ID)}
+// ask asks the same question until it is answered, the patience is over or ctx ends. again says, each time, whether the worker
+// has a message that was delivered before.
+func (c *claims) ask(ctx context.Context, key broker.Run, box *seal.Letterbox, again func() bool) (broker.ClaimAnswer, error) {
 	answers := make(chan broker.ClaimAnswer, 1)
 	c.wait(key, answers)
 	defer c.wait(key, nil)
@@ -83,7 +79,9 @@ func (c *claims) ask(ctx context.Context, key broker.Run, box *seal.Letterbox) (
 	defer cancel()
 	pauses := run.Backoff{First: c.cfg.ClaimRetry, Most: 5 * c.cfg.ClaimRetry}
 	for n := 1; ; n++ {
-		err := c.carrier.Publish(ctx, m)
+		q := c.claim(key, box)
+		q.Redelivered = again()
+		err := c.publish(ctx, q)
 		answer, ok := c.await(ctx, answers, pauses, n)
 		if ok {
 			return answer, nil
@@ -93,6 +91,15 @@ func (c *claims) ask(ctx context.Context, key broker.Run, box *seal.Letterbox) (
 			return broker.ClaimAnswer{}, errors.Join(context.Cause(ctx), err)
 		}
 	}
+}
+
+func (c *claims) publish(ctx context.Context, q broker.Claim) error {
+	m, err := broker.Encode("", broker.ClaimQueue, broker.TypeClaim, q)
+	if err != nil {
+		return err
+	}
+	m.Headers = map[string]string{"reply_to": broker.WorkerQueue(c.cfg.ID)}
+	return c.carrier.Publish(ctx, m)
 }
 
 func (c *claims) claim(key broker.Run, box *seal.Letterbox) broker.Claim {

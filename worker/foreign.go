@@ -34,6 +34,19 @@ func (w *Worker) keep(life *run.Group, t *task, d broker.Delivery) {
 	})
 }
 
+// heldAgain says whether this worker has a message now that the broker delivered before. Then the platform may take the job from
+// a worker that does not claim: the message has been taken from that.
+func heldAgain(d broker.Delivery) bool {
+	if held, ok := d.(broker.Held); ok {
+		select {
+		case <-held.Gone():
+			return false
+		default:
+		}
+	}
+	return d.Redelivered()
+}
+
 // giveUp settles the delivery: done with, or where the end could not be said, for another worker to begin again.
 func (w *Worker) giveUp(d broker.Delivery, said bool) {
 	if said {

@@ -104,3 +104,39 @@ func TestForeign_stop(t *testing.T) {
 		})
 	}
 }
+
+// TestClaim_saysWhatWasDeliveredBefore: a claim says so only while the worker has the message.
+func TestClaim_saysWhatWasDeliveredBefore(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, b *bundle) {
+		b.hub.set(func() { b.hub.deaf = true })
+		claimed := func() (last bool) {
+			t.Helper()
+			b.hub.set(func() { b.hub.claims = nil })
+			b.hub.await("a claim", func() bool { return len(b.hub.claims) > 0 })
+			b.hub.set(func() { last = b.hub.claims[len(b.hub.claims)-1].Redelivered })
+			return last
+		}
+		b.offer(t, newJob(7, ""))
+		if claimed() {
+			t.Error("delivered for the first time")
+		}
+		m, err := newJob(8, "").Message()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.hub.set(func() { b.hub.deaf = false })
+		(<-b.exec.started).end(0)
+		b.hub.awaitEnd(7)
+		b.hub.set(func() { b.hub.deaf = true })
+		d := &delivery{c: b.c, queue: m.Key, m: m, again: true, gone: make(chan struct{})}
+		b.c.put(d)
+		if !claimed() {
+			t.Error("delivered again, and it is not said")
+		}
+		close(d.gone)
+		pass(second)
+		if claimed() {
+			t.Error("the message is gone")
+		}
+	})
+}

@@ -66,7 +66,7 @@ func (w *Worker) take(stop context.Context, life *run.Group, d broker.Delivery) 
 // own asks for the attempt. The delivery is settled unless the answer is yes and it is a foreign one.
 func (w *Worker) own(stop context.Context, t *task, d broker.Delivery) bool {
 	log := w.cfg.Log.With("job_id", t.key.JobID, "attempt", t.key.Attempt)
-	answer, err := w.claims.ask(stop, t.key, t.box)
+	answer, err := w.claims.ask(stop, t.key, t.box, func() bool { return heldAgain(d) })
 	switch {
 	case err != nil:
 		if stop.Err() == nil {

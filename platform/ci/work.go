@@ -30,6 +30,8 @@ type Claim struct {
 	Run      string // random id of this try, made by the worker
 	WorkerID string
 	Worker   string // name
+	// Redelivered: the worker has the message now, and the broker had delivered it before.
+	Redelivered bool
 }
 
 // Claimed is the answer to a claim that was granted.
@@ -75,8 +77,9 @@ type Heartbeat struct {
 	Version  string
 	Queue    string
 	Slots    int
-	Draining bool
+	Draining bool   // it takes no more jobs
 	Executor string // "docker", "local"
+	Trouble  string // why it takes none although it does not end, for people
 	Runs     []RunRef
 	// Asking are the runs that it asks to own; they are renewed where the claim was granted, and not answered.
 	Asking []RunRef
@@ -92,6 +95,7 @@ type Worker struct {
 	Busy     int // attempts that it owns, counted in SQL
 	Draining bool
 	Executor string
+	Trouble  string // why it takes no jobs although it does not end
 	// Lost: silent for longer than a lease, in hearing time.
 	Lost    bool
 	FirstAt time.Time
@@ -143,6 +147,8 @@ type QueueStatus struct {
 	Workers, Slots, FreeSlots int
 	// Draining counts the workers that finish what they have and take no more; they are not among Workers.
 	Draining int
+	// Trouble is what one of those says that cannot start jobs now, after its name. Empty: there is none.
+	Trouble string
 	// MaxJobs is how many of its jobs may be queued or with a worker at a time; 0: no limit.
 	MaxJobs int
 	// Paused: it hands out nothing. PausedBy is who said so, as far as that is known.

@@ -33,7 +33,9 @@ func (h *Hub) claim(d broker.Delivery) (key string, work func(context.Context)) 
 func (h *Hub) answerClaim(ctx context.Context, c broker.Claim) error {
 	log := h.log.With("job_id", c.JobID, "attempt", c.Attempt, "worker", c.Worker)
 	answer := broker.ClaimAnswer{JobID: c.JobID, Attempt: c.Attempt, Run: c.Run}
-	claimed, moved, err := h.store.ClaimAttempt(ctx, ci.Claim{JobID: c.JobID, Attempt: c.Attempt, Run: c.Run, WorkerID: c.WorkerID, Worker: c.Worker})
+	claimed, moved, err := h.store.ClaimAttempt(ctx, ci.Claim{
+		JobID: c.JobID, Attempt: c.Attempt, Run: c.Run, WorkerID: c.WorkerID, Worker: c.Worker, Redelivered: c.Redelivered,
+	})
 	switch {
 	case err == nil:
 		answer.Granted, answer.Next = true, claimed.Next

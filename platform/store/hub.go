@@ -73,8 +73,12 @@ func (h *held) keepPaused(ctx context.Context, i int, claim ci.Claim) (paused bo
 	return true, h.save(ctx)
 }
 
-// takeBack takes the job from an unclaimed run whose delivery the broker has given to the worker that claims now.
+// takeBack takes the job from an unclaimed run whose delivery the broker has given to the worker that claims now. Who claims
+// what was never delivered before has lost it itself, to that run.
 func (h *held) takeBack(ctx context.Context, i int, claim ci.Claim, maxTries int) (bool, error) {
+	if !claim.Redelivered {
+		return false, nil
+	}
 	w, err := h.holder(ctx, i)
 	if err != nil || !h.redelivered(i, w, claim.Attempt) {
 		return false, err

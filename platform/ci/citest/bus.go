@@ -28,6 +28,7 @@ type message struct {
 	body      any
 	transient bool
 	expires   time.Duration // 0: never
+	again     bool          // it was delivered before
 }
 
 type queue struct {
@@ -112,6 +113,9 @@ func (b *bus) arrive(to string, m message) {
 
 func (b *bus) put(to string, m message) {
 	if q := b.find(to); q != nil {
+		if o, ok := m.body.(offer); ok {
+			b.w.check.copies[attemptKey{o.job, o.attempt}]++
+		}
 		q.waiting = append(q.waiting, m)
 		b.pump(q)
 	}
@@ -186,6 +190,7 @@ func (b *bus) ack(d *delivery) {
 
 func (b *bus) requeue(d *delivery) {
 	if d.settle() {
+		d.m.again = true
 		d.c.q.waiting = slices.Insert(d.c.q.waiting, 0, d.m)
 		b.pump(d.c.q)
 	}
@@ -205,7 +210,9 @@ func (b *bus) leave(p *process) {
 			}
 			for _, d := range c.unacked {
 				d.settled = true
-				back = append(back, d.m)
+				m := d.m
+				m.again = true
+				back = append(back, m)
 			}
 			c.unacked = nil
 			return true
@@ -217,7 +224,11 @@ func (b *bus) leave(p *process) {
 	for _, q := range b.queues {
 		b.pump(q)
 	}
-	if was && p.alive {
+	switch {
+	case !was || !p.alive:
+	case p.lost != nil:
+		p.lost()
+	default:
 		p.connect()
 	}
 }
@@ -242,6 +253,9 @@ func (b *bus) stop() {
 func (b *bus) purge(names ...string) {
 	for _, name := range names {
 		if q := b.find(name); q != nil {
+			for _, m := range q.waiting {
+				b.w.check.tore(m)
+			}
 			q.waiting = nil
 		}
 	}

@@ -2,6 +2,7 @@ package citest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/headrace/headrace/platform/ci"
@@ -19,6 +20,15 @@ type checker struct {
 	whole    []finished       // logs that must be complete
 	resets   int
 	losses   int
+	theirs   map[string]*foreignRun // by run
+	copies   map[attemptKey]int     // of a message that offers an attempt
+	theirEnd []foreignEnd
+}
+
+// foreignEnd is an accepted end of a script of a worker that does not claim.
+type foreignEnd struct {
+	a *attempt
+	r *foreignRun
 }
 
 // finished is an accepted end of a script.
@@ -29,7 +39,8 @@ type finished struct {
 }
 
 func newChecker(w *world) *checker {
-	return &checker{w: w, starts: map[attemptKey]int{}, finishes: map[attemptKey]int{}, owner: map[string]*task{}, unasked: map[string]int{}}
+	return &checker{w: w, starts: map[attemptKey]int{}, finishes: map[attemptKey]int{}, owner: map[string]*task{}, unasked: map[string]int{},
+		theirs: map[string]*foreignRun{}, copies: map[attemptKey]int{}}
 }
 
 func (c *checker) fail(format string, args ...any) {
@@ -59,10 +70,17 @@ func (c *checker) moved(was, next ci.Job, e ci.JobEvent) {
 		}
 		if next.State == ci.Passed || next.State == ci.Failed {
 			j := c.w.db.jobs[was.ID-1]
+			if r := c.theirs[e.Run]; r != nil {
+				c.theirEnd = append(c.theirEnd, foreignEnd{j.attempt(was.Attempt), r})
+				return
+			}
 			c.whole = append(c.whole, finished{j, j.attempt(was.Attempt), c.owner[e.Run]})
 		}
 	case ci.JobReset:
 		c.resets++
+		if r := c.theirs[e.Run]; r != nil && r.reset {
+			return
+		}
 		if t := c.owner[e.Run]; t == nil || !t.reset {
 			c.fail("job %d, attempt %d, was given back by nobody", was.ID, was.Attempt)
 		}
@@ -108,6 +126,7 @@ func (c *checker) lost(m message) {
 	case claim:
 		c.unasked[b.run]++
 	}
+	c.tore(m)
 }
 
 // reaped: an attempt is taken from its worker. That is right only where something was wrong with the worker itself, and not
@@ -115,6 +134,12 @@ func (c *checker) lost(m message) {
 func (c *checker) reaped(j *job, a *attempt) {
 	const patience = 25 * time.Second
 	c.losses++
+	if r := c.theirs[a.run]; r != nil {
+		if !r.torn {
+			c.fail("job %d, attempt %d, is taken from run %s, which said all that it had to say", j.ID, a.number, a.run)
+		}
+		return
+	}
 	for _, m := range c.w.workers {
 		if m.id != a.worker || !m.p.well(c.w.now-patience) || m.p.badHeard > c.w.db.counter-patience {
 			continue
@@ -150,7 +175,7 @@ func (c *checker) settled() bool {
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(c.w.foreign, (*foreigner).busy)
 }
 
 // end looks at what is left at the end of the schedule.
@@ -165,6 +190,7 @@ func (c *checker) end() {
 			c.fail("%s still holds job %d, attempt %d, run %s (runs: %v, unstored: %d)", m.id, t.job, t.attempt, t.run, t.runs, len(t.tape.items))
 		}
 	}
+	c.endOfTheirs()
 	for _, f := range c.whole {
 		l := f.a.log
 		if f.t.m.id != f.t.worker || !f.t.m.p.well(f.t.began) {

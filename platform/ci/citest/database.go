@@ -60,6 +60,8 @@ type attempt struct {
 	reason     ci.Reason
 	run        string
 	worker     string // id
+	unclaimed  bool   // its worker does not claim
+	offer      int    // the attempt of the message that an unclaimed run was given
 	heard      time.Duration
 	finishedAt time.Time
 	ended      time.Duration // when, in the time heard
@@ -174,9 +176,13 @@ func (t *tx) saveAttempts(j *job, was ci.Job, e ci.JobEvent) {
 
 // claim gives an attempt to a run.
 func (d *database) claim(now time.Time, c claim) error {
+	if d.takeBack(now, c) {
+		return ci.ErrStale
+	}
 	t, i := d.holdJob(now, c.job)
 	changed, err := t.apply(i, ci.JobEvent{Kind: ci.JobClaim, Attempt: c.attempt, Run: c.run, Worker: c.worker})
 	if err != nil {
+		d.w.check.refused(c, err)
 		return err
 	}
 	a := d.jobs[c.job-1].attempt(c.attempt)

@@ -105,7 +105,7 @@ func (d *database) note(b heartbeat) (replaced bool) {
 func (d *database) reap(now time.Time) {
 	for _, j := range d.jobs {
 		a := j.attempt(j.Attempt)
-		if !j.State.Owned() || a.heard >= d.counter-lease {
+		if !j.State.Owned() || a.heard >= d.counter-d.leaseOf(a) {
 			continue
 		}
 		t, i := d.holdJob(now, j.ID)
@@ -140,15 +140,20 @@ func (l *logRow) end(nobodyWrites bool) {
 	}
 }
 
-// appendLog stores a part.
-func (d *database) appendLog(now time.Time, p part) {
+// appendLog stores a part. That of a foreign run names no attempt; unknown: no report has told of the run.
+func (d *database) appendLog(now time.Time, p part) (unknown bool) {
 	a := d.jobs[p.job-1].attempt(p.attempt)
+	if p.attempt == 0 {
+		if a = d.jobs[p.job-1].ofRun(p.run); a == nil {
+			return true
+		}
+	}
 	if a == nil || a.log == nil || a.run != p.run || a.run == "" || a.reason == ci.ReasonWorkerLost {
-		return
+		return false
 	}
 	l := a.log
 	if l.closed || p.number < l.next || l.last >= 0 && p.number > l.last {
-		return
+		return false
 	}
 	l.stored |= 1 << p.number
 	if p.final {
@@ -159,6 +164,7 @@ func (d *database) appendLog(now time.Time, p part) {
 	}
 	l.closed = a.state.Final() && l.complete()
 	l.updated, l.heard = now, d.counter
+	return false
 }
 
 // closeLogs closes the logs of ended attempts to which nothing was added for a time.
@@ -168,9 +174,9 @@ func (d *database) closeLogs(now time.Time) {
 			if a.log == nil || a.log.closed || !a.state.Final() {
 				continue
 			}
-			still := !a.finishedAt.After(now.Add(-quiet)) && !a.log.updated.After(now.Add(-quiet))
+			still := !a.finishedAt.After(now.Add(-d.quietOf(a))) && !a.log.updated.After(now.Add(-quiet))
 			if d.w.cures.QuietInHearingTime {
-				still = a.ended <= d.counter-quiet && a.log.heard <= d.counter-quiet
+				still = a.ended <= d.counter-d.quietOf(a) && a.log.heard <= d.counter-quiet
 			}
 			if still {
 				a.log.closed = true

@@ -28,7 +28,8 @@ func (d *database) room() (room, free int) {
 		workers++
 		free += max(w.slots-busy, 0)
 	}
-	return free + workers - queued, free
+	theirs, theirFree := d.foreignRoom()
+	return free + workers + theirs - queued, free + theirFree
 }
 
 // queueJobs hands jobs out, the oldest first.
@@ -90,7 +91,7 @@ func (d *database) notSent(now time.Time, id int, again time.Duration) {
 
 // requeue puts the messages out again that nobody claimed although a worker is free.
 func (d *database) requeue(now time.Time) {
-	old := func(o *outgoing) bool { return !o.sent.IsZero() && !o.sent.After(now.Add(-requeueIdle)) }
+	old := func(o *outgoing) bool { return !o.sent.IsZero() && !o.sent.After(now.Add(-d.idle())) }
 	if !slices.ContainsFunc(d.outbox, old) {
 		return
 	}
@@ -99,6 +100,7 @@ func (d *database) requeue(now time.Time) {
 	}
 	for _, o := range slices.Clone(d.outbox) {
 		if old(o) && o.job.State == ci.Queued && o.job.Attempt == o.attempt {
+			d.w.check.putAgain(o)
 			d.put(now, o.job)
 		}
 	}

@@ -100,10 +100,15 @@ func (w *world) plan(faults []Fault) {
 	w.after(nil, w.healed+time.Second, w.heal)
 }
 
-func (w *world) node(n int) *node      { return w.nodes[n%len(w.nodes)] }
-func (w *world) worker(n int) *machine { return w.workers[n%len(w.workers)] }
-func (w *world) build(n int) *build    { return w.db.builds[n%len(w.db.builds)] }
-func (w *world) job(n int) *job        { return w.db.jobs[n%len(w.db.jobs)] }
+func (w *world) node(n int) *node { return w.nodes[n%len(w.nodes)] }
+func (w *world) worker(n int) *machine {
+	if len(w.workers) == 0 {
+		return nil
+	}
+	return w.workers[n%len(w.workers)]
+}
+func (w *world) build(n int) *build { return w.db.builds[n%len(w.db.builds)] }
+func (w *world) job(n int) *job     { return w.db.jobs[n%len(w.db.jobs)] }
 
 func (w *world) begin(f Fault) {
 	w.say("%s, for %s (%d)", f.What, f.For, f.Who)
@@ -135,6 +140,10 @@ func (w *world) begin(f Fault) {
 
 // beginOne begins what happens to one node, worker or job.
 func (w *world) beginOne(f Fault) {
+	if x := w.foreigner(f); x != nil {
+		x.begin(f.What)
+		return
+	}
 	n, m := w.node(f.Who), w.worker(f.Who)
 	switch f.What {
 	case NodeDies:
@@ -195,6 +204,10 @@ func (w *world) ask(f Fault) {
 
 // over ends a fault that lasts.
 func (w *world) over(f Fault) {
+	if x := w.foreigner(f); x != nil {
+		x.end(f.What)
+		return
+	}
 	n, m := w.node(f.Who), w.worker(f.Who)
 	switch f.What {
 	case BrokerStops:
@@ -265,4 +278,20 @@ func (w *world) heal() {
 		m.p.resume()
 		m.revive(false)
 	}
+	for _, f := range w.foreign {
+		f.heal()
+	}
+}
+
+// foreigner is the worker to whom a fault happens, if it is one that does not claim.
+func (w *world) foreigner(f Fault) *foreigner {
+	switch f.What {
+	case WorkerDies, WorkerMoves, WorkerPauses, WorkerDrains, WorkerStops, WorkerCut:
+	default:
+		return nil
+	}
+	if i := f.Who % (len(w.workers) + len(w.foreign)); i >= len(w.workers) {
+		return w.foreign[i-len(w.workers)]
+	}
+	return nil
 }

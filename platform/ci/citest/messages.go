@@ -20,7 +20,8 @@ type (
 	}
 	claim struct {
 		runRef
-		worker string // id
+		worker      string // id
+		redelivered bool   // the worker has the message, and somebody had it before
 	}
 	claimAnswer struct {
 		runRef
@@ -48,12 +49,15 @@ type (
 		closed          bool
 	}
 	cancel struct{ runRef }
-	probe  struct{ sent time.Duration } // by what passes for the node
-	report struct {
+	// foreignCancel is told to all workers that do not claim.
+	foreignCancel struct{ job int64 }
+	probe         struct{ sent time.Duration } // by what passes for the node
+	report        struct {
 		runRef
 		state ci.State
 		reset bool
 		parts int // of the whole log, of a last state
+		offer int // of a worker that does not claim, which knows no attempt: that of the message it was given
 	}
 	part struct {
 		runRef

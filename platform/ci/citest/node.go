@@ -19,6 +19,7 @@ type node struct {
 	relaying bool
 	ear      ear
 	waiting  []*lastState
+	early    []earlyPart
 }
 
 // lastState is a last state that waits for the whole log, unacknowledged.
@@ -35,6 +36,7 @@ func (w *world) newNode(name string) *node {
 
 func (n *node) boot() {
 	n.mute, n.last, n.relaying, n.ear, n.waiting = 0, time.Time{}, false, ear{}, nil
+	n.early = nil
 	n.measured, n.offset = -time.Hour, n.skew
 	n.round = n.w.rng.IntN(5)
 	n.start(n.listen)
@@ -137,6 +139,7 @@ func (n *node) tick() {
 	}
 	n.relay()
 	n.storeWaiting()
+	n.storeEarly()
 }
 
 // stepAside leaves what workers say to other nodes while this one cannot store it.
@@ -198,6 +201,10 @@ func (n *node) cancel(b *build, only *job) {
 		return
 	}
 	for _, r := range runs {
+		if n.db.jobs[r.job-1].attempt(r.attempt).unclaimed {
+			n.stopForeign(r.job)
+			continue
+		}
 		for _, m := range n.w.workers {
 			if m.p.alive {
 				n.w.bus.publish(n.process, m.id, message{body: cancel{r}, transient: true, expires: n.w.now + time.Minute}, nil)

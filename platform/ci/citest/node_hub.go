@@ -93,12 +93,26 @@ func (n *node) hear(p probe) {
 }
 
 func (n *node) logPart(d *delivery) {
-	p := d.m.body.(part)
-	n.persist(func(now time.Time) { n.db.appendLog(now, p) }, func() { n.w.bus.ack(d) })
+	n.storePart(d, d.m.body.(part), n.w.now)
+}
+
+func (n *node) storePart(d *delivery, p part, since time.Duration) {
+	unknown := false
+	n.persist(func(now time.Time) { unknown = n.db.appendLog(now, p) }, func() {
+		if unknown && n.w.now-since < quiet && n.w.cures.broken != noEarly {
+			n.early = append(n.early, earlyPart{d, p, since})
+			return
+		}
+		n.w.bus.ack(d)
+	})
 }
 
 func (n *node) state(d *delivery) {
 	r := d.m.body.(report)
+	if r.offer > 0 {
+		n.foreignReport(d, r)
+		return
+	}
 	if !r.state.Final() || r.reset || n.whole(r) {
 		n.report(d, r)
 		return

@@ -28,6 +28,9 @@ type Cures struct {
 	// HomesCount: a heartbeat says which process of its home it comes from, as the generation of the home, so that a late one
 	// of a process before does not declare the present one dead.
 	HomesCount bool
+	// RedeliveredClaims (the code has it): a claim says whether its worker has the message now, and the broker delivered it before.
+	// Only then can it mean that the broker took it from a worker that does not claim; else it is the other way round.
+	RedeliveredClaims bool
 
 	broken breakage
 }
@@ -36,15 +39,23 @@ type Cures struct {
 type breakage int
 
 const (
-	sound        breakage = iota
-	noResend              // what was published counts as stored
-	gapsCount             // all the time since the last probe counts as heard
-	noOwnerCheck          // a report is taken for the current attempt of its job
+	sound         breakage = iota
+	noResend               // what was published counts as stored
+	gapsCount              // all the time since the last probe counts as heard
+	noOwnerCheck           // a report is taken for the current attempt of its job
+	onlyReceived           // a run of a worker that does not claim is known only by its first report
+	noNextAttempt          // another run of the same message gets no attempt
+	noTakeBack             // nor does a claim
+	noEarly                // parts of runs that are not known yet are dropped
+	shortLease             // workers that do not claim may be silent no longer than others
+	shortQuiet             // nor may their logs
+	soonAgain              // messages that they have may be put out again as soon as others
+	noStop                 // a cancel is told them only once
 )
 
 // All are all cures.
 func All() Cures {
-	return Cures{EveryNodeHears: true, AsksOn: true, AskedRunsBeat: true, QuietInHearingTime: true, MuteNodesStepAside: true, HomesCount: true}
+	return Cures{EveryNodeHears: true, AsksOn: true, AskedRunsBeat: true, QuietInHearingTime: true, MuteNodesStepAside: true, HomesCount: true, RedeliveredClaims: true}
 }
 
 // Outcome is how a schedule ended.
@@ -60,13 +71,34 @@ type Outcome struct {
 // within is how long after the last fault all must have settled: three leases and pauses, and the log's quiet.
 const within = 8 * time.Minute
 
+// withinBeside is the same where there are workers that do not claim: their limit, three times, and twice the time that a
+// message may lie.
+const withinBeside = 3*foreignLimit + 2*foreignIdle + within
+
 // Run explores the schedule of a seed with these faults; nil: those that the seed draws. trace, if not nil, is told what happens.
 func Run(seed uint64, faults []Fault, cures Cures, trace func(format string, args ...any)) Outcome {
+	return explore(seed, false, faults, cures, trace)
+}
+
+// Runner is [Run] or [RunBeside].
+type Runner func(seed uint64, faults []Fault, cures Cures, trace func(format string, args ...any)) Outcome
+
+// RunBeside is Run with workers on the queue that do not claim.
+func RunBeside(seed uint64, faults []Fault, cures Cures, trace func(format string, args ...any)) Outcome {
+	return explore(seed, true, faults, cures, trace)
+}
+
+func explore(seed uint64, beside bool, faults []Fault, cures Cures, trace func(format string, args ...any)) Outcome {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), cures: cures, trace: trace, due: make([]event, 0, 128)} //nolint:gosec // it must be the same each time
 	w.check = newChecker(w)
 	w.bus = newBus(w)
 	w.db = &database{w: w, up: true}
 	w.populate()
+	within := within
+	if beside {
+		w.populateForeign()
+		within = withinBeside
+	}
 	if faults == nil {
 		faults = drawFaults(seed)
 	}
@@ -105,6 +137,16 @@ func (w *world) populate() {
 	}
 }
 
+// populateForeign makes workers that do not claim; sometimes there are no others.
+func (w *world) populateForeign() {
+	for n := range 1 + w.rng.IntN(2) {
+		f := w.newForeigner(text("foreign", n+1), 1+w.rng.IntN(2))
+		w.foreign = append(w.foreign, f)
+		w.after(nil, w.between(0, 2*time.Second), f.boot)
+	}
+	w.workers = w.workers[:w.rng.IntN(len(w.workers)+1)]
+}
+
 func (n *node) bootFirst() {
 	if !n.alive {
 		n.boot()
@@ -112,7 +154,7 @@ func (n *node) bootFirst() {
 }
 
 func (m *machine) bootFirst() {
-	if !m.p.alive {
+	if !m.p.alive && slices.Contains(m.w.workers, m) {
 		m.boot()
 	}
 }
@@ -136,12 +178,12 @@ func (w *world) newBuild() {
 	}
 }
 
-// Minimise leaves out the faults of a seed that its failure does not need.
-func Minimise(seed uint64, cures Cures) []Fault {
+// Minimise leaves out the faults of a seed that its failure, in run, does not need.
+func Minimise(run Runner, seed uint64, cures Cures) []Fault {
 	faults := drawFaults(seed)
 	for i := 0; i < len(faults); {
 		fewer := slices.Delete(slices.Clone(faults), i, i+1)
-		if len(Run(seed, fewer, cures, nil).Failures) > 0 {
+		if len(run(seed, fewer, cures, nil).Failures) > 0 {
 			faults = fewer
 			continue
 		}

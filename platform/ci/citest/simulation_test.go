@@ -19,7 +19,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// howMany says how many schedules to explore: HEADRACE_SIM, 100,000 under `make verify`, else 10,000.
+// howMany says how many schedules to explore: HEADRACE_SIM, 100,000 under `make verify`, else 10,000; with the race
+// detector 1,000.
 func howMany(t *testing.T) uint64 {
 	t.Helper()
 	if text := os.Getenv("HEADRACE_SIM"); text != "" {
@@ -32,7 +33,7 @@ func howMany(t *testing.T) uint64 {
 	switch {
 	case os.Getenv("HEADRACE_VERIFY") == "1":
 		return 100_000
-	case testing.Short():
+	case testing.Short() || raced:
 		return 1000
 	}
 	return 10_000
@@ -52,13 +53,17 @@ func eachSeed(t *testing.T, n uint64, f func(t *testing.T, seed uint64)) {
 	}
 }
 
-// TestSchedules explores what may go wrong. A seed that fails is told with the faults that its failure needs; run it again
-// by Run(seed, faults, All(), t.Logf).
+// TestSchedules explores what may go wrong, in every second schedule with workers on the queue that do not claim. A seed that
+// fails is told with the faults that its failure needs; run it again by Run, or RunBeside, (seed, faults, All(), t.Logf).
 func TestSchedules(t *testing.T) {
 	t.Parallel()
 	eachSeed(t, howMany(t), func(t *testing.T, seed uint64) {
-		if o := Run(seed, nil, All(), nil); len(o.Failures) > 0 {
-			t.Errorf("seed %d: %s\nneeds %v", seed, strings.Join(o.Failures, "\n"), Minimise(seed, All()))
+		run, name := Run, "Run"
+		if seed%2 == 0 {
+			run, name = RunBeside, "RunBeside"
+		}
+		if o := run(seed, nil, All(), nil); len(o.Failures) > 0 {
+			t.Errorf("%s, seed %d: %s\nneeds %v", name, seed, strings.Join(o.Failures, "\n"), Minimise(run, seed, All()))
 		}
 	})
 }

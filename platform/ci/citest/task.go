@@ -46,7 +46,7 @@ func (t *task) ask() {
 		t.giveUp()
 		return
 	}
-	c := message{body: claim{runRef: t.runRef, worker: t.m.id}, transient: true, expires: w.now + claimExpires}
+	c := message{body: claim{runRef: t.runRef, worker: t.m.id, redelivered: t.d.m.again && !t.d.settled}, transient: true, expires: w.now + claimExpires}
 	w.bus.publish(t.m.p, claimQueue, c, nil)
 	pause := min(claimRetry<<min(t.asks, 4), 5*claimRetry)
 	t.asks++

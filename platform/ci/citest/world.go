@@ -17,6 +17,7 @@ type world struct {
 	bus     *bus
 	nodes   []*node
 	workers []*machine
+	foreign []*foreigner
 	check   *checker
 	healed  time.Duration // when the last fault is over; later nobody interferes
 	trace   func(format string, args ...any)
@@ -122,6 +123,7 @@ type process struct {
 	badHeard  time.Duration // the same in the time heard
 	unheard   []time.Duration
 	onConnect func()
+	lost      func() // the connection is gone; nil: it connects again
 }
 
 func (w *world) process(name string) *process {

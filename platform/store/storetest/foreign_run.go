@@ -77,13 +77,19 @@ func testForeignBesideOurs(t *testing.T, n *node) {
 
 	n.offer(jobs[1].ID)
 	n.adopt(jobs[1].ID, 1, "theirs")
-	_, moved, err := n.ClaimAttempt(n.ctx(), ci.Claim{JobID: jobs[1].ID, Attempt: 1, Run: "ours", WorkerID: "w", Worker: "mill"})
+	first := ci.Claim{JobID: jobs[1].ID, Attempt: 1, Run: "ours", WorkerID: "w", Worker: "mill"}
+	_, _, err := n.ClaimAttempt(n.ctx(), first)
+	if !errors.Is(err, ci.ErrOwned) || n.job(jobs[1].ID).Attempt != 1 {
+		t.Fatalf("a claim by who lost the message to them: %v", err)
+	}
+	first.Redelivered = true
+	_, moved, err := n.ClaimAttempt(n.ctx(), first)
 	if !errors.Is(err, ci.ErrStale) {
 		t.Fatalf("claim of a redelivered job: %v", err)
 	}
 	equal(t, "attempt", 2, moved.Job.Attempt)
 	equal(t, "state", ci.Created, n.job(jobs[1].ID).State)
-	_, _, err = n.ClaimAttempt(n.ctx(), ci.Claim{JobID: jobs[1].ID, Attempt: 1, Run: "ours", WorkerID: "w", Worker: "mill"})
+	_, _, err = n.ClaimAttempt(n.ctx(), first)
 	if !errors.Is(err, ci.ErrStale) {
 		t.Fatalf("the same claim again: %v", err)
 	}
@@ -195,6 +201,13 @@ func testForeignSlots(t *testing.T, n *node) {
 		own, err = n.OwnSlots(n.ctx())
 		n.ok(err)
 		equal(t, "our own slots when the worker is lost", step.want, own[queue])
+	}
+	for _, draining := range []bool{false, true} {
+		_, err := n.Beat(n.ctx(), ci.Heartbeat{WorkerID: "v", Name: "v", Queue: queue, Slots: 4, Draining: draining})
+		n.ok(err)
+		own, err = n.OwnSlots(n.ctx())
+		n.ok(err)
+		equal(t, "our own slots without those of a worker that takes no more jobs", map[bool]int{false: 4}[draining], own[queue])
 	}
 }
 

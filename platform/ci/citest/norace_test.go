@@ -1,0 +1,6 @@
+//go:build !race
+
+package citest
+
+// raced: the race detector is off.
+const raced = false
