@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/headrace/headrace/dashboard"
@@ -23,6 +24,9 @@ func newDashboard(n *platform.Node) (http.Handler, error) {
 // health says what the node found in the words of the dashboard.
 func health(h platform.Health) dashboard.Health {
 	parts := []dashboard.Part{databasePart(h), coordinatorPart(h), brokerPart(h)}
+	if h.Hooks.Hooks > 0 {
+		parts = append(parts, hooksPart(h))
+	}
 	if h.Err == nil {
 		parts = append(parts, workersPart(h), queuePart(h))
 	}
@@ -36,7 +40,7 @@ func databasePart(h platform.Health) dashboard.Part {
 	}
 	if h.Database.Err != nil {
 		p.Status, p.Value, p.Note = dashboard.Failed, "away", ""
-		p.Problem, p.Remedy = p.Name+" does not answer.", "Look at the server and at postgres_url. Requests are refused until it is back; running jobs run on."
+		p.Problem, p.Remedy = p.Name+" does not answer.", "Look at the server and at postgres_url. Until it is back requests are refused, but for the hooks of forges, which are kept; running jobs run on."
 	}
 	return p
 }
@@ -65,6 +69,16 @@ func brokerPart(h platform.Health) dashboard.Part {
 	case h.Broker.Blocked:
 		p.Status, p.Value, p.Note = dashboard.Failed, "blocked", ""
 		p.Problem, p.Remedy = "RabbitMQ takes no messages.", "It is short of memory or disk: rabbitmqctl status says which."
+	}
+	return p
+}
+
+// hooksPart is there while hooks wait for the database.
+func hooksPart(h platform.Health) dashboard.Part {
+	p := dashboard.Part{Name: "Hooks", Status: dashboard.Warning, Value: strconv.Itoa(h.Hooks.Hooks), Note: "wait for the database on this node's disk"}
+	p.Problem, p.Remedy = "Hooks of forges wait for the database.", "They become requests by themselves when it is back."
+	if h.Hooks.Full {
+		p.Status, p.Problem, p.Remedy = dashboard.Failed, "There is no room for more hooks of forges.", "Bring the database back; forges are told to send theirs again."
 	}
 	return p
 }

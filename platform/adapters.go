@@ -82,8 +82,10 @@ type Health struct {
 	Broker      broker.State
 	// Embedded says which of them are inside the process.
 	Embedded struct{ Database, Coordinator, Broker bool }
-	Workers  []ci.Worker
-	Queues   []ci.QueueStatus
+	// Hooks are those of forges that wait for the database.
+	Hooks   hooks.Waiting
+	Workers []ci.Worker
+	Queues  []ci.QueueStatus
 	// Err says why workers and queues are not known.
 	Err error
 }
@@ -92,7 +94,7 @@ type Health struct {
 func (n *Node) Health(ctx context.Context) Health {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	h := Health{At: time.Now(), Coordinator: n.coord.State(), Broker: n.carrier.State()}
+	h := Health{At: time.Now(), Coordinator: n.coord.State(), Broker: n.carrier.State(), Hooks: n.hooks.Waiting()}
 	s := n.settings
 	h.Embedded.Database, h.Embedded.Coordinator, h.Embedded.Broker = s.PostgresURL == "", s.RedisURL == "", s.AMQPURL == ""
 	h.Database.Err = n.store.Ping(ctx)

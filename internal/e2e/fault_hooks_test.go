@@ -48,6 +48,11 @@ func newForge(t *testing.T, api platformAPI, slug, source string) *forge {
 // push tells of a push to a branch; 0: nobody answered.
 func (f *forge) push(ctx context.Context, branch string) (status int, answer string) {
 	body := fmt.Sprintf(`{"ref":"refs/heads/%s","before":"%040d","after":%q,"repository":{"id":4711,"full_name":%q},"sender":{"login":"ines"}}`, branch, 0, f.sha, f.slug)
+	return f.post(ctx, "push", "delivery of "+branch, body)
+}
+
+// post sends a hook; status 0: nobody answered.
+func (f *forge) post(ctx context.Context, event, delivery, body string) (status int, answer string) {
 	mac := hmac.New(sha256.New, []byte(f.secret))
 	mac.Write([]byte(body))
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url, strings.NewReader(body))
@@ -55,7 +60,7 @@ func (f *forge) push(ctx context.Context, branch string) (status int, answer str
 		return 0, err.Error()
 	}
 	for name, value := range map[string]string{
-		"Content-Type": "application/json", "X-GitHub-Event": "push", "X-GitHub-Delivery": "delivery of " + branch, "X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+		"Content-Type": "application/json", "X-GitHub-Event": event, "X-GitHub-Delivery": delivery, "X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
 	} {
 		r.Header.Set(name, value)
 	}

@@ -25,7 +25,7 @@ func attributes(typ string) []string {
 	case "build":
 		return []string{
 			"id", "number", "state", "duration", "event_type", "previous_state", "pull_request_title", "pull_request_number", "started_at", "finished_at", "private",
-			"priority", "repository", "branch", "tag", "commit", "jobs", "stages", "created_by", "updated_at", "request", "log_complete",
+			"priority", "repository", "branch", "tag", "commit", "jobs", "stages", "created_by", "updated_at", "trusted", "request", "log_complete",
 		}
 	case "job":
 		return []string{

@@ -142,7 +142,7 @@ func (b *bundle) addBuild(t *testing.T, branch, tag string) ci.Build {
 		return ci.NewJob{Name: name, Stage: stage, AllowFailure: allow, Queue: "builds.linux", Config: ci.Config(`{"os":"linux","env":[{"secure":"b64"}]}`)}
 	}
 	return must(b.store.CreateBuild(t.Context(), ci.NewBuild{
-		RequestID: q.ID, RepositoryID: b.repo.ID, Event: ci.EventAPI, Branch: branch, Tag: tag,
+		RequestID: q.ID, RepositoryID: b.repo.ID, Event: ci.EventAPI, Trusted: true, Branch: branch, Tag: tag,
 		Commit: ci.Commit{
 			SHA: "f00dfeedf00dfeedf00dfeedf00dfeedf00dfeed", Ref: "refs/heads/" + branch, Message: "Turn the wheel\n\nFaster <now>.",
 			AuthorName: "Uma", AuthorEmail: "uma@mill.example", CommittedAt: time.Date(2026, 11, 19, 12, 0, 0, 0, time.UTC),

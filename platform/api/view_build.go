@@ -62,6 +62,7 @@ func (v *view) wholeBuild(ctx context.Context, o *object, b ci.Build) (*object, 
 	}
 	o.set("repository", repository).set("branch", branch).set("tag", showTag(b)).set("commit", showCommit(b.Commit, v.as("build.commit")))
 	o.set("jobs", jobs).set("stages", v.stagesOf(b, v.as("build.stages"))).set("created_by", by).set("updated_at", stampMilli(b.UpdatedAt))
+	o.set("trusted", b.Trusted)
 	if v.include["build.request"] {
 		r, err := v.store.Request(ctx, b.RepositoryID, b.RequestID)
 		if err != nil {
