@@ -1,6 +1,7 @@
 package citest
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 
@@ -64,7 +65,7 @@ func (d *database) beat(b heartbeat) (answers []status, stored bool) {
 		}
 		answers[i] = status{
 			runRef: r, owned: a.run != "" && a.reason != ci.ReasonWorkerLost, canceled: a.state == ci.Canceled,
-			state: a.state, next: a.log.next, closed: a.log.closed,
+			state: a.state, next: a.log.told(), closed: a.log.closed,
 		}
 	}
 	return answers, true
@@ -127,11 +128,20 @@ type logRow struct {
 	closed  bool
 	updated time.Time
 	heard   time.Duration // when it was updated, in the time heard
+	leapt   bool          // it was closed with what there is, also beyond a gap
 }
 
 func newLog(now time.Time) *logRow { return &logRow{last: -1, updated: now} }
 
 func (l *logRow) complete() bool { return l.last >= 0 && l.next > l.last }
+
+// told is up to where it is said to be stored.
+func (l *logRow) told() int {
+	if l.leapt {
+		return max(l.next, bits.Len64(l.stored))
+	}
+	return l.next
+}
 
 // end closes the log of an attempt that ended, if it is complete or nobody writes it any more.
 func (l *logRow) end(nobodyWrites bool) {
@@ -179,7 +189,7 @@ func (d *database) closeLogs(now time.Time) {
 				still = a.ended <= d.counter-d.quietOf(a) && a.log.heard <= d.counter-quiet
 			}
 			if still {
-				a.log.closed = true
+				a.log.closed, a.log.leapt = true, true
 				d.w.say("the log of job %d, attempt %d, is closed at part %d", j.ID, a.number, a.log.next)
 			}
 		}

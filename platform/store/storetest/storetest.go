@@ -26,7 +26,7 @@ func Run(t *testing.T, create func(t *testing.T) Database) {
 		"crons": cronTests, "keys": keyTests,
 		"users": userTests, "repositories": repositoryTests, "requests": requestTests, "builds": buildTests, "results": resultTests,
 		"dispatch": dispatchTests, "hub": hubTests, "hearing": hearingTests, "logs": logTests, "keeping logs": logKeepingTests, "nodes": nodeTests, "life": lifeTests, "foreign": foreignTests,
-		"dead letters": deadLetterTests, "hooks": hookTests, "variables": envVarTests, "settings": settingsTests, "limits": limitTests, "pause": pauseTests, "superseding": supersedeTests,
+		"model": modelTests(), "dead letters": deadLetterTests, "hooks": hookTests, "variables": envVarTests, "settings": settingsTests, "limits": limitTests, "pause": pauseTests, "superseding": supersedeTests,
 	} {
 		for sentence, test := range group {
 			t.Run(name+"/"+strings.ReplaceAll(sentence, " ", "_"), func(t *testing.T) {
