@@ -111,8 +111,21 @@ func benchmarkMany(b *testing.B, s *Store) {
 			}
 		})
 	}
+	slots := 0
+	b.Run("QueueJobs, 100 at a time", func(b *testing.B) {
+		for b.Loop() {
+			slots += 100
+			if _, err := s.Beat(b.Context(), ci.Heartbeat{WorkerID: "w", Queue: "q", Slots: slots}); err != nil {
+				b.Fatal(err)
+			}
+			queued, _, err := s.QueueJobs(b.Context(), 100, func(ci.QueuedJob) ([]byte, error) { return nil, nil })
+			if err != nil || len(queued) != 100 {
+				b.Fatal(len(queued), err)
+			}
+		}
+		b.ReportMetric(100*float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	})
 	b.Run("QueueJobs, one at a time", func(b *testing.B) {
-		slots := 0
 		for b.Loop() {
 			slots++
 			if _, err := s.Beat(b.Context(), ci.Heartbeat{WorkerID: "w", Queue: "q", Slots: slots}); err != nil {

@@ -52,9 +52,13 @@ func (s *Store) queue(ctx context.Context, c conn, picked []candidate, encode fu
 		byBuild[p.build] = append(byBuild[p.build], p.job)
 	}
 	slices.Sort(builds)
+	l, err := s.load(ctx, c, picked, builds)
+	if err != nil {
+		return nil, err
+	}
 	var out []outgoing
 	for _, id := range builds {
-		some, err := s.queueOf(ctx, c, id, byBuild[id], encode)
+		some, err := s.queueOf(ctx, c, id, byBuild[id], l, encode)
 		if errors.Is(err, errNoBuild) {
 			continue // its repository was deleted since
 		}
@@ -72,22 +76,14 @@ func (s *Store) queue(ctx context.Context, c conn, picked []candidate, encode fu
 }
 
 // queueOf queues jobs of one build; those that were canceled since they were picked are left out.
-func (s *Store) queueOf(ctx context.Context, c conn, build int64, jobs []int64, encode func(ci.QueuedJob) ([]byte, error)) ([]outgoing, error) {
+func (s *Store) queueOf(ctx context.Context, c conn, build int64, jobs []int64, l load, encode func(ci.QueuedJob) ([]byte, error)) ([]outgoing, error) {
 	h, err := s.hold(ctx, c, build)
 	if err != nil {
 		return nil, err
 	}
-	whole, err := findBuild(ctx, c, " WHERE b.id = $1", build)
-	if err != nil {
-		return nil, err
-	}
-	repository, err := findRepository(ctx, c, whole.RepositoryID, 0)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := envVarsOf(ctx, c, whole.RepositoryID)
-	if err != nil {
-		return nil, err
+	whole, known := l.builds[build]
+	if !known {
+		return nil, errNoBuild
 	}
 	open, _ := ci.StageGate(h.jobs)
 	var out []outgoing
@@ -99,11 +95,11 @@ func (s *Store) queueOf(ctx context.Context, c conn, build int64, jobs []int64, 
 			return nil, err
 		}
 		next := h.jobs[i]
-		next.Config = whole.Jobs[i].Config
-		variables, err := s.openAll(rows, false)
+		next.Config = l.configs[j.ID]
+		variables, err := s.openAll(l.variables[whole.RepositoryID], false)
 		var body []byte
 		if err == nil {
-			body, err = encode(ci.QueuedJob{Job: next, Build: whole, Repository: repository, EnvVars: ci.OfBranch(variables, whole.Branch, false)})
+			body, err = encode(ci.QueuedJob{Job: next, Build: whole, Repository: l.repositories[whole.RepositoryID], EnvVars: ci.OfBranch(variables, whole.Branch, false)})
 		}
 		if err != nil {
 			h.notes[i] = fmt.Sprintf("The job cannot be handed to a worker: %s", inWords(err))

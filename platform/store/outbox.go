@@ -21,10 +21,14 @@ type outgoing struct {
 
 // putOut stores messages in their order.
 func (s *Store) putOut(ctx context.Context, c conn, out []outgoing) error {
+	const columns = 6
 	now := at(s.Now())
-	for _, o := range out {
-		_, err := c.exec(ctx, "INSERT INTO outbox (job_id, attempt, queue, created_at, until, body) VALUES ($1, $2, $3, $4, $4, $5)",
-			o.job.ID, o.job.Attempt, o.job.Queue, now, notNil(o.body))
+	for batch := range slices.Chunk(out, rowsPerInsert) {
+		args := make([]any, 0, len(batch)*columns)
+		for _, o := range batch {
+			args = append(args, o.job.ID, o.job.Attempt, o.job.Queue, now, now, notNil(o.body))
+		}
+		_, err := c.exec(ctx, "INSERT INTO outbox (job_id, attempt, queue, created_at, until, body) VALUES "+tuples(len(batch), columns, 1), args...)
 		if err != nil {
 			return err
 		}

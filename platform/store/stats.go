@@ -14,7 +14,8 @@ func (s *Store) Stats(ctx context.Context) (stats map[string]int64, err error) {
 		counts, err := list(ctx, c, func(row scanner) (v count, err error) {
 			err = row.Scan(&v.name, &v.n)
 			return v, err
-		}, `SELECT 'jobs_' || state, count(*) FROM jobs WHERE state IN ('created', 'queued', 'received', 'started') GROUP BY state
+		}, `SELECT 'jobs_' || state, count(*) FROM jobs WHERE `+underWay+` GROUP BY state
+			UNION ALL SELECT 'jobs_created', count(*) FROM jobs WHERE state = 'created'
 			UNION ALL SELECT 'requests_pending', count(*) FROM requests WHERE state = 'pending'
 			UNION ALL SELECT 'outbox_unsent', count(*) FROM outbox WHERE sent_at IS NULL
 			UNION ALL SELECT 'logs_open', count(*) FROM logs WHERE NOT closed

@@ -82,6 +82,5 @@ func oldestOf(ctx context.Context, c conn, t *taker, n int) ([]candidate, error)
 	return list(ctx, c, func(row scanner) (v candidate, err error) {
 		err = row.Scan(&v.job, &v.build)
 		return v, err
-	}, "SELECT id, build_id FROM jobs WHERE "+waiting+" AND repository_id = $3 AND id >= $4 ORDER BY id LIMIT $5",
-		t.queue, t.priority, t.repository, t.oldest, n)
+	}, "SELECT id, build_id FROM jobs WHERE "+waiting+" AND repository_id = $3 ORDER BY id LIMIT $4", t.queue, t.priority, t.repository, n)
 }

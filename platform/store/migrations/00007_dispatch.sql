@@ -12,3 +12,8 @@ ALTER TABLE queues ADD COLUMN most_jobs INTEGER NOT NULL DEFAULT 0; -- queued or
 ALTER TABLE queues ADD COLUMN paused BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE queues ADD COLUMN paused_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE queues ADD COLUMN paused_at {{timestamp}};
+
+-- What is under way is little and asked for all the time; what waits may be much, and must not lie in between.
+DROP INDEX jobs_going_on;
+CREATE INDEX jobs_under_way ON jobs (queue, state, repository_id) WHERE state IN ('queued', 'received', 'started');
+CREATE INDEX jobs_created ON jobs (queue) WHERE state = 'created';
