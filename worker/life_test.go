@@ -73,6 +73,9 @@ func TestRun_stoppedGivesBack(t *testing.T) {
 				if r.states != "started reset" || !strings.Contains(r.log, "half") || !strings.Contains(r.log, "This worker is stopping.") || !r.final {
 					t.Errorf("states %q, log %q", r.states, r.log)
 				}
+				if last := b.hub.beats[len(b.hub.beats)-1]; !last.Draining {
+					t.Errorf("the last heartbeat does not say that no more jobs are taken: %+v", last)
+				}
 			})
 		})
 	}

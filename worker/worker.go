@@ -115,8 +115,22 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	err := slots.Wait()
 	w.settle(stop)
+	w.sayGoodbye(ctx)
 	life.Stop()
 	return errors.Join(err, life.Wait())
+}
+
+// sayGoodbye tells the platform that nobody takes jobs here any more, so that it does not go on counting this worker's slots.
+func (w *Worker) sayGoodbye(ctx context.Context) {
+	w.Drain()
+	if !w.carrier.State().Connected {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := w.beat(ctx); err != nil {
+		w.cfg.Log.DebugContext(ctx, "the last heartbeat did not reach the platform", "err", err)
+	}
 }
 
 // setUp declares the queues, as soon as there is a broker.

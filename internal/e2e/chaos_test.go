@@ -110,7 +110,7 @@ func startChaos(t *testing.T) *chaos {
 			c.dropped.Add(1)
 			misaddress(body)
 		}
-	})
+	}, func([]byte) {})
 	ours := shape{amqp: "HEADRACE_AMQP_URL=" + lossy}
 	ours.addWorker(t, "mill-1", 4)
 	ours.addWorker(t, "mill-2", 4)

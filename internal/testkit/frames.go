@@ -11,7 +11,7 @@ const (
 	frameBody = 3 // the type that carries the body of a message
 )
 
-// frames reads what a RabbitMQ server sends, frame by frame, and has the bodies of messages edited.
+// frames reads what a RabbitMQ server or its client sends, frame by frame, and has the bodies of messages edited.
 type frames struct {
 	from  io.Reader
 	edit  func(body []byte)
@@ -35,9 +35,10 @@ func (f *frames) next() error {
 	if _, err := io.ReadFull(f.from, head); err != nil {
 		return err
 	}
-	if head[0] == 'A' { // the server speaks of another version of the protocol, and hangs up
-		f.frame = head
-		return nil
+	if head[0] == 'A' { // the greeting of a client, "AMQP" and a version, or the server's answer to a wrong one
+		f.frame = append(head, 0)
+		_, err := io.ReadFull(f.from, f.frame[frameHead:])
+		return err
 	}
 	frame := make([]byte, frameHead+int(binary.BigEndian.Uint32(head[3:]))+1)
 	copy(frame, head)

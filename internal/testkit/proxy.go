@@ -13,6 +13,7 @@ type Proxy struct {
 	target   string
 	listener net.Listener
 	hear     func(io.Reader) io.Reader // what the client gets of what the server says
+	say      func(io.Reader) io.Reader // and the other way round
 	wg       sync.WaitGroup
 
 	mu    sync.Mutex
@@ -29,17 +30,22 @@ type pair struct {
 // NewProxy returns a proxy before the server that the URL names, and the URL with the proxy in the server's place.
 func NewProxy(tb testing.TB, server string) (*Proxy, string) {
 	tb.Helper()
-	return newProxy(tb, server, func(r io.Reader) io.Reader { return r })
+	same := func(r io.Reader) io.Reader { return r }
+	return newProxy(tb, server, same, same)
 }
 
-// NewAMQPProxy returns a proxy before a RabbitMQ server that hands the body of every message which a client gets to edit
-// first. What edit does to it in place is what the client reads; it is called by several connections at once.
-func NewAMQPProxy(tb testing.TB, server string, edit func(body []byte)) (*Proxy, string) {
+// NewAMQPProxy returns a proxy before a RabbitMQ server that hands the body of every message which a client gets to hear,
+// and of every message which it sends to say, before it goes on. What they do to it in place is what the other side reads.
+// They are called by several connections at once.
+func NewAMQPProxy(tb testing.TB, server string, hear, say func(body []byte)) (*Proxy, string) {
 	tb.Helper()
-	return newProxy(tb, server, func(r io.Reader) io.Reader { return &frames{from: r, edit: edit} })
+	edited := func(edit func([]byte)) func(io.Reader) io.Reader {
+		return func(r io.Reader) io.Reader { return &frames{from: r, edit: edit} }
+	}
+	return newProxy(tb, server, edited(hear), edited(say))
 }
 
-func newProxy(tb testing.TB, server string, hear func(io.Reader) io.Reader) (*Proxy, string) {
+func newProxy(tb testing.TB, server string, hear, say func(io.Reader) io.Reader) (*Proxy, string) {
 	tb.Helper()
 	u, err := url.Parse(server)
 	if err != nil {
@@ -49,7 +55,7 @@ func newProxy(tb testing.TB, server string, hear func(io.Reader) io.Reader) (*Pr
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &Proxy{target: u.Host, listener: l, hear: hear, pairs: map[*pair]struct{}{}}
+	p := &Proxy{target: u.Host, listener: l, hear: hear, say: say, pairs: map[*pair]struct{}{}}
 	p.wg.Go(p.accept)
 	tb.Cleanup(func() {
 		if err := l.Close(); err != nil {
@@ -106,7 +112,7 @@ func (p *Proxy) accept() {
 		p.pairs[c] = struct{}{}
 		p.mu.Unlock()
 		var both sync.WaitGroup
-		both.Go(func() { c.pump(far, near) })
+		both.Go(func() { c.pump(far, p.say(near)) })
 		both.Go(func() { c.pump(near, p.hear(far)) })
 		p.wg.Go(func() {
 			both.Wait()

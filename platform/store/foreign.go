@@ -140,7 +140,7 @@ func (h *held) loseDelivery(ctx context.Context, i, maxTries int) error {
 // frozenAtMost is how long a lost worker may still consume: one that is frozen does, until the broker notices.
 const frozenAtMost = 2 * time.Minute
 
-// OwnSlots says of every queue for how many consumers on it our own workers may account.
+// OwnSlots says of every queue for how many consumers on it our own workers may account. A draining one has none.
 func (s *Store) OwnSlots(ctx context.Context) (slots map[string]int, err error) {
 	slots = map[string]int{}
 	err = s.read(ctx, "count the slots of workers", func(ctx context.Context, c conn) error {
@@ -153,7 +153,7 @@ func (s *Store) OwnSlots(ctx context.Context) (slots map[string]int, err error) 
 		}
 		workers, err := listWorkers(ctx, c, s.config.Lease.Microseconds())
 		for _, w := range workers {
-			if (!w.Lost || s.Now().Sub(w.SeenAt) < frozenAtMost) && w.ID != foreignWorker(w.Queue) {
+			if (!w.Lost || s.Now().Sub(w.SeenAt) < frozenAtMost) && !w.Draining && w.ID != foreignWorker(w.Queue) {
 				slots[w.Queue] += w.Slots
 			}
 		}

@@ -148,6 +148,7 @@ func (p *processor) process(d amqp091.Delivery) {
 
 // perform takes the steps of a job.
 func (t *task) perform(ctx context.Context) {
+	t.at(Delivered)
 	var a attributes
 	if err := json.Unmarshal(t.payload.Config, &a); err != nil {
 		t.trouble(fmt.Errorf("the config does not fit: %w", err))
@@ -169,6 +170,7 @@ func (t *task) perform(ctx context.Context) {
 	}
 	t.times["received_at"] = now()
 	t.report("job:test:receive", "received")
+	t.at(Received)
 	wait(ctx, t.config.Prepare)
 	if t.ended(ctx) {
 		return
@@ -181,6 +183,7 @@ func (t *task) perform(ctx context.Context) {
 		return
 	}
 	t.report("job:test:start", "started")
+	t.at(Started)
 	t.log("travis_fold:start:worker_info\r\x1b[0Kinstance: double (via amqp)\ntravis_fold:end:worker_info\r\x1b[0K", false)
 	t.execute(ctx, script)
 }
@@ -229,7 +232,9 @@ func (t *task) execute(ctx context.Context, script []byte) {
 	for {
 		select {
 		case <-tick.C:
-			t.flush(out)
+			if t.flush(out) {
+				t.at(Logging)
+			}
 			continue
 		case err := <-ended:
 			if t.ended(ctx) {
@@ -260,7 +265,9 @@ func result(err error) string {
 func (t *task) finish(state string) {
 	t.times["finished_at"] = now()
 	t.report("job:test:finish", state)()
+	t.at(Finished)
 	_ = t.delivery.Ack(false)
+	t.at(Acked)
 }
 
 // report publishes on any of three channels, so that reports of one job overtake one another. The answer waits until this
@@ -300,13 +307,16 @@ func (t *task) report(kind, state string) (published func()) {
 // mostText is the most bytes of a part; it is cut there also within a character.
 const mostText = 1653
 
-// flush sends what was printed.
-func (t *task) flush(out *output) {
-	for text := out.take(); len(text) > 0; {
+// flush sends what was printed, and says whether there was anything.
+func (t *task) flush(out *output) bool {
+	text := out.take()
+	some := len(text) > 0
+	for len(text) > 0 {
 		n := min(len(text), mostText)
 		t.log(string(text[:n]), false)
 		text = text[n:]
 	}
+	return some
 }
 
 func (t *task) log(text string, final bool) {

@@ -31,6 +31,9 @@ type Config struct {
 	Resets int
 	// ScriptTries is how often the script is asked for, with pauses that grow by 50 ms. Default 8.
 	ScriptTries int
+	// HoldAt is the step of a job at which the worker stands still until it is killed; empty: none. With it, no report may be
+	// overtaken.
+	HoldAt Step
 	// FinalOnStop: a stopped worker still says of each running job's log that it is complete.
 	FinalOnStop bool
 }
@@ -49,6 +52,8 @@ type Worker struct {
 	stop    context.CancelCauseFunc
 	drain   chan struct{} // closed: no more jobs are taken
 	drained sync.Once
+	held    chan struct{} // closed at the step at which it is held
+	holding sync.Once
 	done    sync.WaitGroup
 	reports chan *amqp091.Channel // three, none of which knows of the others
 	late    sync.WaitGroup        // reports on their way
@@ -80,7 +85,7 @@ func Start(c Config) (*Worker, error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	w := &Worker{
-		config: c, conn: conn, drain: make(chan struct{}), reports: make(chan *amqp091.Channel, reportChannels),
+		config: c, conn: conn, drain: make(chan struct{}), held: make(chan struct{}), reports: make(chan *amqp091.Channel, reportChannels),
 		resets: c.Resets, canceled: map[uint64]context.CancelCauseFunc{},
 	}
 	w.ctx, w.stop = context.WithCancelCause(context.Background())
