@@ -53,11 +53,21 @@ bench-scale: build ## the same with 10^4 to 10^6 builds and 10 to 1,000 simulate
 	@mkdir -p .cache && go build -o .cache/bench ./internal/bench
 	@exec .cache/bench -scale -json .cache/bench-scale.json $(BENCH)
 
-verify: lint test ## the long form: also more kills, and every fuzzer for FUZZTIME (30s)
-	HEADRACE_VERIFY=1 $(TESTRUN) -- go test ./internal/e2e -run 'TestKill|TestFault' -count=1 -v -timeout 40m
-	@for target in $$(git grep -hoE '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go' | sed 's/func //' | sort -u); do \
+# Each part of verify takes its time: all tests 10 min, 100,000 schedules of the model 10 min, faults as long as promised and
+# chaos in three rounds 25 min, 11 fuzzers FUZZTIME each (6 min). A part that fails does not keep the others from running.
+verify: $(TESTRUN) ## the long form, under an hour: also 100,000 schedules, more kills, longer faults, every fuzzer for FUZZTIME (30s)
+	@rm -rf .cache/verify; mkdir -p .cache/verify
+	@part() { name=$$1; shift; began=$$(date +%s); echo "== $$name"; \
+	  if "$$@"; then result=passed; else result=FAILED; fi; \
+	  printf '  %-28s %s  %4d s\n' "$$name" $$result $$(($$(date +%s) - began)) >> .cache/verify/summary; }; \
+	part lint make --no-print-directory lint; \
+	part 'all tests' $(TESTRUN) ./...; \
+	part '100,000 schedules' env HEADRACE_VERIFY=1 go test ./platform/ci/citest -count=1 -timeout 30m; \
+	part 'faults, kills, chaos' env HEADRACE_VERIFY=1 $(TESTRUN) -- go test ./internal/e2e -run 'TestKill|TestFault|TestChaos' -count=1 -v -timeout 40m; \
+	for target in $$(git grep -hoE '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go' | sed 's/func //' | sort -u); do \
 	  for package in $$(git grep -lE "^func $$target\(" -- '*_test.go' | xargs -n 1 dirname | sort -u); do \
-	    echo "$$package $$target"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; done; done
+	    part "$$target" go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); done; done; \
+	echo "== verify"; cat .cache/verify/summary; ! grep -q FAILED .cache/verify/summary
 
 clean: ## remove what was built
 	rm -rf headrace dist .cache

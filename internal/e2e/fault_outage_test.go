@@ -154,9 +154,23 @@ func stoppedBroker(t *testing.T, o *outage) {
 		return strings.Contains(late.out.String(), "taking jobs"), late.out.String()
 	})
 	t.Logf("RabbitMQ was away for %s; the waiting worker was connected %s later", back.Sub(away).Round(time.Second), time.Since(back).Round(time.Millisecond))
+	o.reconnected(t, back)
 	b := api.ended(t, meanwhile.ID)
 	if j := api.jobs(t, b.ID)[0]; b.State != "passed" || j.Worker != "mill-3" || j.Attempt != 1 {
 		t.Errorf("the job that was asked for meanwhile: %+v", j)
+	}
+}
+
+// reconnected waits until the nodes and the workers that lost the broker are connected again, and says how long each took: 5 s
+// are promised, and what is measured here depends on the machine.
+func (o *outage) reconnected(t *testing.T, back time.Time) {
+	t.Helper()
+	for _, p := range slices.Concat(o.nodes, o.workers) {
+		eventually(t, p.name+" connects again", func() (bool, string) {
+			log := p.out.String()
+			return strings.LastIndex(log, "connected to RabbitMQ\"") > strings.LastIndex(log, "no connection to RabbitMQ"), tail(log, 1000)
+		})
+		t.Logf("%s was connected at most %s after RabbitMQ took connections", p.name, time.Since(back).Round(time.Millisecond))
 	}
 }
 
