@@ -57,10 +57,20 @@ func (h *house) list(ctx context.Context, n int, span time.Duration) (figure, er
 	if _, err := drive(ctx, 16, 200, patience, func(int) (ask, error) { return a, nil }); err != nil { // connections to the database are made
 		return figure{}, err
 	}
+	before, err := cpuOf(h.node.cmd.Process.Pid)
+	if err != nil {
+		return figure{}, err
+	}
 	got, err := drive(ctx, 16, 0, span, func(int) (ask, error) { return a, nil })
 	if err != nil {
 		return figure{}, err
 	}
+	after, err := cpuOf(h.node.cmd.Process.Pid)
+	if err != nil {
+		return figure{}, err
+	}
 	name := "list of 20 builds of " + number(float64(n)) + ", 16 connections"
-	return got.checks.figure(name, "5,000 /s, p99 20 ms", "answers", []string{rawGin, rawRows}, append([]amount{perSecond(got.answers, got.took, "/s")}, got.delays.amounts()...)...), nil
+	f := got.checks.figure(name, "5,000 /s, p99 20 ms", "answers", []string{rawGin, rawRows}, append([]amount{perSecond(got.answers, got.took, "/s")}, got.delays.amounts()...)...)
+	f.Notes = []string{"CPU of the platform per 1,000 answers: " + number((after.own-before.own).Seconds()*1000/float64(max(got.answers, 1))) + " s"}
+	return f, nil
 }

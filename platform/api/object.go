@@ -67,17 +67,14 @@ func encode(b *bytes.Buffer, v any) error {
 
 // writeJSON answers with JSON that people can read too.
 func writeJSON(w http.ResponseWriter, status int, contentType string, v any) error {
-	var b, pretty bytes.Buffer
-	if err := encode(&b, v); err != nil {
+	var b bytes.Buffer
+	if err := pretty(&b, v, 1); err != nil {
 		return err
 	}
-	if err := json.Indent(&pretty, b.Bytes(), "", "  "); err != nil {
-		return err
-	}
-	pretty.WriteByte('\n')
+	b.WriteByte('\n')
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	_, err := w.Write(pretty.Bytes())
+	_, err := w.Write(b.Bytes())
 	return err
 }
 

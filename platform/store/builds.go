@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 	"time"
 
@@ -63,7 +65,7 @@ func (s *Store) BuildByNumber(ctx context.Context, repoID, number int64) (b ci.B
 
 // findBuild returns one build with all that belongs to it.
 func findBuild(ctx context.Context, c conn, where string, args ...any) (ci.Build, error) {
-	builds, err := listBuilds(ctx, c, where, args...)
+	builds, err := list(ctx, c, scanBuild, "SELECT "+buildColumns+buildTables+where, args...)
 	if err != nil {
 		return ci.Build{}, err
 	}
@@ -93,7 +95,7 @@ func (s *Store) Builds(ctx context.Context, f ci.BuildFilter) (page []ci.Build, 
 	err = s.read(ctx, "list builds", func(ctx context.Context, c conn) error {
 		w := buildConditions(f)
 		if !f.SkipCount {
-			if err := c.row(ctx, "SELECT count(*) FROM builds b"+w.String(), w.args...).Scan(&total); err != nil {
+			if total, err = countBuilds(ctx, c, f, w); err != nil {
 				return err
 			}
 		}
@@ -102,12 +104,29 @@ func (s *Store) Builds(ctx context.Context, f ci.BuildFilter) (page []ci.Build, 
 			order = " ORDER BY b.id"
 		}
 		conditions := w.String() + order + w.page(f.Page)
-		if page, err = listBuilds(ctx, c, conditions, w.args...); err != nil || !f.WithJobs {
+		if page, err = list(ctx, c, scanBuild, "SELECT "+buildColumns+buildTables+conditions, w.args...); err != nil || len(page) == 0 {
 			return err
 		}
-		return addJobs(ctx, c, page, jobColumnsLight, scanJobLight)
+		if f.WithJobs {
+			return addJobs(ctx, c, page, jobColumnsLight, scanJobLight)
+		}
+		return addCounts(ctx, c, page)
 	})
 	return page, total, err
+}
+
+// countBuilds counts what the filter chooses. All builds of a repository are not counted one by one: their numbers have no
+// gaps.
+func countBuilds(ctx context.Context, c conn, f ci.BuildFilter, w *where) (total int, err error) {
+	if f.RepositoryID != 0 && len(w.parts) == 1 {
+		err = c.row(ctx, "SELECT last_number FROM repositories WHERE id = $1", f.RepositoryID).Scan(&total)
+		if errors.Is(err, sql.ErrNoRows) {
+			return 0, nil
+		}
+		return total, err
+	}
+	err = c.row(ctx, "SELECT count(*) FROM builds b"+w.String(), w.args...).Scan(&total)
+	return total, err
 }
 
 func buildConditions(f ci.BuildFilter) *where {
@@ -136,6 +155,11 @@ func listBuilds(ctx context.Context, c conn, conditions string, args ...any) ([]
 	if err != nil || len(builds) == 0 {
 		return nil, err
 	}
+	return builds, addCounts(ctx, c, builds)
+}
+
+// addCounts adds to the builds how many jobs they have in each state.
+func addCounts(ctx context.Context, c conn, builds []ci.Build) error {
 	type count struct {
 		build int64
 		state ci.State
@@ -146,7 +170,7 @@ func listBuilds(ctx context.Context, c conn, conditions string, args ...any) ([]
 		return v, err
 	}, "SELECT build_id, state, count(*) FROM jobs WHERE build_id {{ints $1}} GROUP BY build_id, state", ids(buildIDs(builds)))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	index := make(map[int64]map[ci.State]int, len(builds))
 	for i := range builds {
@@ -156,10 +180,10 @@ func listBuilds(ctx context.Context, c conn, conditions string, args ...any) ([]
 	for _, v := range counts {
 		index[v.build][v.state] = v.n
 	}
-	return builds, nil
+	return nil
 }
 
-// addJobs adds stages and jobs to the builds.
+// addJobs adds stages and jobs to the builds, and how many jobs they have in each state.
 func addJobs(ctx context.Context, c conn, builds []ci.Build, columns string, scan func(scanner) (ci.Job, error)) error {
 	wanted := ids(buildIDs(builds))
 	stages, err := list(ctx, c, scanStage, "SELECT "+stageColumns+" FROM stages WHERE build_id {{ints $1}} ORDER BY build_id, number", wanted)
@@ -172,13 +196,16 @@ func addJobs(ctx context.Context, c conn, builds []ci.Build, columns string, sca
 	}
 	index := make(map[int64]*ci.Build, len(builds))
 	for i := range builds {
+		builds[i].JobCounts = map[ci.State]int{}
 		index[builds[i].ID] = &builds[i]
 	}
 	for _, v := range stages {
 		index[v.BuildID].Stages = append(index[v.BuildID].Stages, v)
 	}
 	for _, v := range jobs {
-		index[v.BuildID].Jobs = append(index[v.BuildID].Jobs, v)
+		b := index[v.BuildID]
+		b.Jobs = append(b.Jobs, v)
+		b.JobCounts[v.State]++
 	}
 	return nil
 }
