@@ -65,6 +65,16 @@ type Rest struct {
 	Masked int
 }
 
+// End is what is left of the rest where the text breaks off: as it is if it is short, else a mark, for it may be most of a
+// secret.
+func (r Rest) End() []byte {
+	left := r.Held[r.Masked:]
+	if len(left) >= Shortest {
+		return []byte(Mark)
+	}
+	return left
+}
+
 // Next returns what of the text is known to be no secret, appended to out, with marks where one was, and keeps the rest; at
 // the last piece there is none.
 func (s *Set) Next(out, text []byte, rest *Rest, last bool) []byte {

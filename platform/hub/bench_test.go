@@ -8,6 +8,7 @@ import (
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/broker/inproc"
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/testkit"
 	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/hub"
@@ -20,6 +21,13 @@ func BenchmarkLogs(b *testing.B) {
 		benchmarkLogs(b, store.Config{Path: filepath.Join(b.TempDir(), "headrace.db")})
 	})
 	b.Run("postgres", func(b *testing.B) { benchmarkLogs(b, store.Config{PostgresURL: testkit.Postgres(b)}) })
+	b.Run("postgres, with secrets", func(b *testing.B) {
+		keys, err := seal.ParseKeys(seal.NewKey())
+		if err != nil {
+			b.Fatal(err)
+		}
+		benchmarkLogs(b, store.Config{PostgresURL: testkit.Postgres(b), Keys: keys})
+	})
 }
 
 func benchmarkLogs(b *testing.B, config store.Config) {
@@ -30,6 +38,12 @@ func benchmarkLogs(b *testing.B, config store.Config) {
 	j := queuedJob(b, s)
 	if _, _, err := s.ClaimAttempt(b.Context(), ci.Claim{JobID: j.ID, Attempt: 1, Run: "r", WorkerID: "w1"}); err != nil {
 		b.Fatal(err)
+	}
+	for i := 0; config.Keys != nil && i < 10; i++ {
+		v := ci.NewEnvVar{RepositoryID: j.RepositoryID, Name: fmt.Sprintf("S%d", i), Value: fmt.Sprintf("hunter-%d-%x", i, i*7919)}
+		if _, err := s.CreateEnvVar(b.Context(), v); err != nil {
+			b.Fatal(err)
+		}
 	}
 	c, news := inproc.New(), make(heard, 100_000)
 	ctx, cancel := context.WithCancel(b.Context())

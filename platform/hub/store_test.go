@@ -93,7 +93,7 @@ func queuedJob(t testing.TB, s *store.Store) ci.Job {
 		t.Fatal(err)
 	}
 	_, err = s.CreateBuild(t.Context(), ci.NewBuild{
-		RequestID: q.ID, RepositoryID: r.ID, Event: ci.EventPush, Branch: "main", Commit: ci.Commit{SHA: "abc", Ref: "refs/heads/main"},
+		RequestID: q.ID, RepositoryID: r.ID, Event: ci.EventPush, Trusted: true, Branch: "main", Commit: ci.Commit{SHA: "abc", Ref: "refs/heads/main"},
 		Jobs: []ci.NewJob{{Stage: -1, Queue: "q", Config: ci.Config(`{}`)}},
 	}, q.Tries)
 	if err != nil {

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/internal/mask"
 	"github.com/headrace/headrace/platform/ci"
 )
 
@@ -50,13 +50,16 @@ func (o logOwner) stored(l *logRow) ci.LogStored {
 	}
 }
 
-// AppendLog stores parts that workers sent, of any number of logs at once, and answers for each log how far it is stored
+// AppendLog stores parts that workers sent, without the secrets of their jobs, of any number of logs at once, and answers for each log how far it is stored
 // without a gap. Parts that are stored already change nothing; parts beyond a gap count once it is filled. Parts of a run
 // that the attempt does not belong to are refused; after the log is closed nothing is stored. Parts of attempt 0 belong to the
 // attempt that has their run; where none has it yet, nothing is stored.
 func (s *Store) AppendLog(ctx context.Context, parts []ci.LogPart) (answers []ci.LogStored, err error) {
 	batches, err := byAttempt(parts)
 	if err != nil || len(batches) == 0 {
+		return nil, err
+	}
+	if err := s.findMasks(ctx, batches); err != nil {
 		return nil, err
 	}
 	err = s.write(ctx, "store parts of logs", func(ctx context.Context, c conn) error {
@@ -71,6 +74,7 @@ type logBatch struct {
 	attemptKey
 	run   string
 	parts []ci.LogPart
+	set   *mask.Set // the secrets of the run; nil: none
 }
 
 // find looks for the attempt of a foreign run, whose parts do not name it.
@@ -148,7 +152,8 @@ func (s *Store) appendLogs(ctx context.Context, c conn, batches []*logBatch) ([]
 			continue
 		}
 		if !l.closed {
-			stored, err := l.take(ctx, c, b.parts, owner.state.Final(), now)
+			t := taking{logRow: l, conn: c, set: b.set}
+			stored, err := t.take(ctx, b.parts, owner.state.Final(), now)
 			if err != nil {
 				return nil, err
 			}
@@ -157,69 +162,4 @@ func (s *Store) appendLogs(ctx context.Context, c conn, batches []*logBatch) ([]
 		answers[i] = owner.stored(l)
 	}
 	return answers, insertParts(ctx, c, fresh, now)
-}
-
-// take counts the worker's parts in, saves the row, and returns what of the parts is still to be stored.
-func (l *logRow) take(ctx context.Context, c conn, parts []ci.LogPart, ended bool, now time.Time) ([]storedPart, error) {
-	own := &l.own[ci.LogWorker]
-	gap := l.highest >= own.next // parts beyond a gap are stored
-	var fresh []storedPart
-	for _, p := range parts {
-		if p.Number < own.next || (l.last >= 0 && p.Number > l.last) {
-			continue
-		}
-		stored := storedPart{LogPart: p, day: l.day, lines: newLines(p.Content)}
-		if !gap && p.Number == own.next {
-			stored.linesBefore = own.lines
-			l.advance(p.Source, p.Number, len(p.Content), stored.lines)
-		}
-		if p.Final {
-			l.last = p.Number
-		}
-		l.highest = max(l.highest, p.Number)
-		fresh = append(fresh, stored)
-	}
-	if len(fresh) == 0 {
-		return nil, nil
-	}
-	l.loose = true
-	if gap {
-		if err := insertParts(ctx, c, fresh, now); err != nil {
-			return nil, err
-		}
-		fresh = nil
-		if err := l.connect(ctx, c, false); err != nil {
-			return nil, err
-		}
-	}
-	l.closed = ended && l.complete()
-	return fresh, l.save(ctx, c, now)
-}
-
-// connect counts in the parts beyond a gap that follow without one now, or, leaping over what is missing, all.
-func (l *logRow) connect(ctx context.Context, c conn, leap bool) error {
-	type counted struct {
-		number, size int
-		lines        int64
-	}
-	beyond, err := list(ctx, c, func(row scanner) (p counted, err error) {
-		err = row.Scan(&p.number, &p.size, &p.lines)
-		return p, err
-	}, `SELECT number, size, lines FROM log_parts WHERE job_id = $1 AND attempt = $2 AND source = 1 AND number >= $3 AND day = $4 ORDER BY number`,
-		l.job, l.attempt, l.own[ci.LogWorker].next, l.day)
-	if err != nil {
-		return err
-	}
-	for _, p := range beyond {
-		if p.number != l.own[ci.LogWorker].next && !leap {
-			return nil
-		}
-		_, err := c.exec(ctx, `UPDATE log_parts SET lines_before = $5 WHERE job_id = $1 AND attempt = $2 AND source = 1 AND number = $3 AND day = $4`,
-			l.job, l.attempt, p.number, l.day, l.own[ci.LogWorker].lines)
-		if err != nil {
-			return err
-		}
-		l.advance(ci.LogWorker, p.number, p.size, p.lines)
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/internal/mask"
 	"github.com/headrace/headrace/platform/ci"
 )
 
@@ -57,7 +58,12 @@ func addNote(ctx context.Context, c conn, key attemptKey, src ci.LogSource, note
 			return ci.LogStored{}, errLogRemoved()
 		}
 		owner := owners[key]
-		l.closed = l.closed || owner.over()
+		if owner.over() && !l.closed {
+			if err := l.release(ctx, c, now); err != nil {
+				return ci.LogStored{}, err
+			}
+			l.closed = true
+		}
 		err := l.write(ctx, c, src, note, now)
 		return owner.stored(l), err
 	}
@@ -127,6 +133,10 @@ func (s *Store) CloseLogs(ctx context.Context, quiet time.Duration) (closed []ci
 }
 
 func (s *Store) closeLog(ctx context.Context, key attemptKey, quiet time.Duration) (stored ci.LogStored, done bool, err error) {
+	set, err := s.maskOf(ctx, runKey{job: key.job})
+	if err != nil {
+		return stored, false, err
+	}
 	err = s.write(ctx, fmt.Sprintf("close the log of job %d", key.job), func(ctx context.Context, c conn) error {
 		done = false
 		rows, err := lockLogs(ctx, c, []int64{key.job})
@@ -145,7 +155,7 @@ func (s *Store) closeLog(ctx context.Context, key attemptKey, quiet time.Duratio
 			if l.attempt != key.number || l.closed || l.heard > hearing.Counter-quiet || !owners[key].state.Final() {
 				continue
 			}
-			if err := l.closeIncomplete(ctx, c, s.Now()); err != nil {
+			if err := l.closeIncomplete(ctx, c, set, s.Now()); err != nil {
 				return err
 			}
 			stored, done = owners[key].stored(l), true
@@ -156,9 +166,13 @@ func (s *Store) closeLog(ctx context.Context, key attemptKey, quiet time.Duratio
 }
 
 // closeIncomplete closes a log whose final part did not come; what is stored beyond a gap becomes readable.
-func (l *logRow) closeIncomplete(ctx context.Context, c conn, now time.Time) error {
+func (l *logRow) closeIncomplete(ctx context.Context, c conn, set *mask.Set, now time.Time) error {
 	missing := l.highest >= l.own[ci.LogWorker].next
-	if err := l.connect(ctx, c, true); err != nil {
+	t := taking{logRow: l, conn: c, set: set}
+	if err := t.leap(ctx); err != nil {
+		return err
+	}
+	if err := l.release(ctx, c, now); err != nil {
 		return err
 	}
 	l.closed = true

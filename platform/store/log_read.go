@@ -100,8 +100,9 @@ func (r *logReader) readLoose(ctx context.Context, from, to ci.LogPos) error {
 		return err
 	}
 	loose, err := list(ctx, r.conn, r.scanPart, `SELECT source, number, lines_before, final, elapsed, content FROM log_parts
-		WHERE job_id = $1 AND attempt = $2 AND day = $3 AND (source, number) >= ($4, $5) AND (source, number) < ($6, $7) ORDER BY source, number`,
-		r.job, r.attempt, r.day, int(from.Source), from.Number, int(to.Source), to.Number)
+		WHERE job_id = $1 AND attempt = $2 AND day = $3 AND (source, number) >= ($4, $5) AND (source, number) < ($6, $7)
+		AND (source <> 1 OR number < $8) ORDER BY source, number`,
+		r.job, r.attempt, r.day, int(from.Source), from.Number, int(to.Source), to.Number, r.own[ci.LogWorker].next)
 	for _, p := range loose {
 		r.parts = append(r.parts, p)
 		r.room -= len(p.Content)
@@ -128,8 +129,8 @@ func (r *logReader) upTo(ctx context.Context, from, limit ci.LogPos) (ci.LogPos,
 		err = row.Scan(&p.Source, &p.Number, &p.size)
 		return p, err
 	}, `SELECT source, number, size FROM log_parts WHERE job_id = $1 AND attempt = $2 AND day = $3 AND (source, number) >= ($4, $5)
-		AND (source, number) < ($6, $7) ORDER BY source, number LIMIT $8`,
-		r.job, r.attempt, r.day, int(from.Source), from.Number, int(limit.Source), limit.Number, mostParts)
+		AND (source, number) < ($6, $7) AND (source <> 1 OR number < $8) ORDER BY source, number LIMIT $9`,
+		r.job, r.attempt, r.day, int(from.Source), from.Number, int(limit.Source), limit.Number, r.own[ci.LogWorker].next, mostParts)
 	if err != nil {
 		return from, err
 	}

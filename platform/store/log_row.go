@@ -26,6 +26,7 @@ type logRow struct {
 	day       int           // on which it began: see log_days.go
 	loose     bool          // it has rows in log_parts
 	chunks    int           // rows in log_chunks
+	held      string        // sealed: the end of the worker's output that may begin a secret, see log_mask.go
 }
 
 // logCount counts what is stored of a source without a gap.
@@ -37,7 +38,7 @@ type logCount struct {
 const logColumns = `l.job_id, l.attempt, l.preface_next, l.preface_bytes, l.preface_lines, l.worker_next, l.worker_bytes, l.worker_lines,
 	l.epilogue_next, l.epilogue_bytes, l.epilogue_lines, l.worker_highest, l.worker_last, l.closed, l.removed_by,
 	COALESCE(l.removed_at, (SELECT r.removed_at FROM log_removals r WHERE r.day >= l.day ORDER BY r.day LIMIT 1)), l.updated_at, l.heard,
-	l.day, l.loose, l.chunks`
+	l.day, l.loose, l.chunks, l.held`
 
 func scanLog(row scanner) (*logRow, error) {
 	l := &logRow{}
@@ -47,7 +48,7 @@ func scanLog(row scanner) (*logRow, error) {
 	}
 	var heard int64
 	err := row.Scan(append(fields, &l.highest, &l.last, &l.closed, &l.removedBy, into(&l.removedAt), into(&l.updatedAt), &heard,
-		&l.day, &l.loose, &l.chunks)...)
+		&l.day, &l.loose, &l.chunks, &l.held)...)
 	l.heard = time.Duration(heard) * time.Microsecond
 	if !l.removedAt.IsZero() {
 		l.empty()
@@ -60,7 +61,7 @@ func (l *logRow) empty() {
 	for source := range l.own {
 		l.own[source].bytes, l.own[source].lines = 0, 0
 	}
-	l.closed, l.loose, l.chunks = true, false, 0
+	l.closed, l.loose, l.chunks, l.held = true, false, 0, ""
 }
 
 // save writes the row.
@@ -72,10 +73,10 @@ func (l *logRow) save(ctx context.Context, c conn, now time.Time) error {
 	}
 	_, err := c.exec(ctx, `UPDATE logs SET preface_next = $3, preface_bytes = $4, preface_lines = $5, worker_next = $6, worker_bytes = $7,
 			worker_lines = $8, epilogue_next = $9, epilogue_bytes = $10, epilogue_lines = $11, worker_highest = $12, worker_last = $13,
-			closed = $14, removed_by = $15, removed_at = $16, updated_at = $17, loose = $18, chunks = $19,
+			closed = $14, removed_by = $15, removed_at = $16, updated_at = $17, loose = $18, chunks = $19, held = $20,
 			heard = (SELECT counter FROM hearing WHERE id = 1)
 		WHERE job_id = $1 AND attempt = $2`,
-		append(args, l.highest, l.last, l.closed, text(l.removedBy), at(l.removedAt), at(l.updatedAt), l.loose, l.chunks)...)
+		append(args, l.highest, l.last, l.closed, text(l.removedBy), at(l.removedAt), at(l.updatedAt), l.loose, l.chunks, l.held)...)
 	return err
 }
 
@@ -111,10 +112,19 @@ func lockLogs(ctx context.Context, c conn, jobs []int64) ([]*logRow, error) {
 // endLog closes the log of an attempt that ended, if it is complete or nobody is left who writes it.
 func endLog(ctx context.Context, c conn, job int64, attempt int, nobodyWrites bool, now time.Time) error {
 	// The row is held also where it is not to be closed yet: who stores the last part meanwhile must see the attempt's end.
-	if _, err := list(ctx, c, scanID, "SELECT job_id FROM logs WHERE job_id = $1 AND attempt = $2 {{lock}}", job, attempt); err != nil {
+	rows, err := list(ctx, c, scanLog, "SELECT "+logColumns+" FROM logs l WHERE l.job_id = $1 AND l.attempt = $2 {{lock}}", job, attempt)
+	if err != nil {
 		return err
 	}
-	_, err := c.exec(ctx, `UPDATE logs SET closed = TRUE, updated_at = $4 WHERE job_id = $1 AND attempt = $2 AND NOT closed
+	if nobodyWrites && len(rows) == 1 && rows[0].held != "" {
+		l := rows[0]
+		if err := l.release(ctx, c, now); err != nil {
+			return err
+		}
+		l.closed = true
+		return l.save(ctx, c, now)
+	}
+	_, err = c.exec(ctx, `UPDATE logs SET closed = TRUE, updated_at = $4 WHERE job_id = $1 AND attempt = $2 AND NOT closed
 		AND ($3 OR (worker_last >= 0 AND worker_next > worker_last))`, job, attempt, nobodyWrites, at(now))
 	return err
 }
@@ -123,11 +133,12 @@ func endLog(ctx context.Context, c conn, job int64, attempt int, nobodyWrites bo
 type storedPart struct {
 	ci.LogPart
 	day         int
+	sealed      bool
 	lines       int64
 	linesBefore any // nil: beyond a gap
 }
 
-const partColumns = 12
+const partColumns = 13
 
 // insertParts stores parts; those that are stored already stay as they are.
 func insertParts(ctx context.Context, c conn, parts []storedPart, now time.Time) error {
@@ -137,9 +148,9 @@ func insertParts(ctx context.Context, c conn, parts []storedPart, now time.Time)
 		args := make([]any, 0, n*partColumns)
 		for _, p := range parts[:n] {
 			args = append(args, p.JobID, p.Attempt, int(p.Source), p.Number, p.linesBefore, p.lines, len(p.Content), p.Final,
-				p.Elapsed.Microseconds(), at(now), p.day, notNil(p.Content))
+				p.Elapsed.Microseconds(), at(now), p.day, p.sealed, notNil(p.Content))
 		}
-		_, err := c.exec(ctx, `INSERT INTO log_parts (job_id, attempt, source, number, lines_before, lines, size, final, elapsed, stored_at, day, content)
+		_, err := c.exec(ctx, `INSERT INTO log_parts (job_id, attempt, source, number, lines_before, lines, size, final, elapsed, stored_at, day, sealed, content)
 			VALUES `+tuples(n, partColumns, 1)+" ON CONFLICT DO NOTHING", args...)
 		if err != nil {
 			return err

@@ -84,6 +84,7 @@ type Store struct {
 	clock   *clock
 	hearers hearers
 	codec   *logchunk.Codec
+	masks   masks
 	log     *slog.Logger
 }
 

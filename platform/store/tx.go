@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/internal/run"
+	"github.com/headrace/headrace/internal/seal"
 )
 
 // limits of a transaction.
@@ -22,8 +23,9 @@ var retryPause = run.Backoff{First: 2 * time.Millisecond, Most: 200 * time.Milli
 
 // conn is a transaction; the words of the dialect stand in for {{those}} in statements.
 type conn struct {
-	tx *sql.Tx
-	d  *dialect
+	tx   *sql.Tx
+	d    *dialect
+	keys *seal.Keys
 }
 
 func (c conn) exec(ctx context.Context, statement string, args ...any) (changed int64, err error) {
@@ -103,7 +105,7 @@ func (s *Store) once(ctx context.Context, db *sql.DB, options *sql.TxOptions, f 
 	if err != nil {
 		return err
 	}
-	if err := f(ctx, conn{tx: tx, d: s.dialect}); err != nil {
+	if err := f(ctx, conn{tx: tx, d: s.dialect, keys: s.config.Keys}); err != nil {
 		if rollbackErr := tx.Rollback(); rollbackErr != nil && !errors.Is(rollbackErr, sql.ErrTxDone) {
 			s.log.DebugContext(ctx, "roll back", "err", rollbackErr)
 		}
