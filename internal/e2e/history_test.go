@@ -57,9 +57,6 @@ func (j *judge) reads(config store.Config) {
 	j.databases, j.told = []store.Config{config}, true
 }
 
-// unended are the parts of a test that ends while jobs wait or run.
-var unended = []historytest.Part{historytest.Requests, historytest.Jobs, historytest.Logs, historytest.Outbox}
-
 // started notes a process: the database of a node, the directory of a worker.
 func (j *judge) started(p *process) {
 	j.mu.Lock()
