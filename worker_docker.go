@@ -19,6 +19,7 @@ import (
 type dockerFlags struct {
 	DockerHost   string  `help:"Address of the Docker engine; default: DOCKER_HOST, else its usual socket." env:"HEADRACE_DOCKER_HOST" placeholder:"URL"`
 	Images       string  `help:"Which image a job gets: language, dist or name=image, with commas between them." env:"HEADRACE_IMAGES" placeholder:"MAP"`
+	Services     string  `help:"Which image runs beside a job for which service: service=image, with commas between them." env:"HEADRACE_SERVICES" placeholder:"MAP"`
 	JobCPUs      float64 `help:"Processors that a job may use." env:"HEADRACE_JOB_CPUS" name:"job-cpus" default:"2"`
 	JobMemory    string  `help:"Memory of a job; no swap beside it." env:"HEADRACE_JOB_MEMORY" default:"4GiB"`
 	JobDisk      string  `help:"What a job may write to its disk." env:"HEADRACE_JOB_DISK" default:"20GiB"`
@@ -54,6 +55,9 @@ func (f dockerFlags) config(dir string, log *slog.Logger) (docker.Config, error)
 	}
 	var err error
 	if cfg.Images, err = docker.ParseImages(f.Images); err != nil {
+		return cfg, err
+	}
+	if cfg.Services, err = docker.ParseServices(f.Services); err != nil {
 		return cfg, err
 	}
 	if cfg.Allowed, err = docker.ParseAllowed(f.NetworkAllow); err != nil {

@@ -94,7 +94,18 @@ func wishOf(j broker.Job) executor.Wish {
 		s, _ := v.(string)
 		return s
 	}
-	return executor.Wish{Image: text("image"), Language: text("language"), Dist: text("dist"), OS: text("os")}
+	wish := executor.Wish{Image: text("image"), Language: text("language"), Dist: text("dist"), OS: text("os")}
+	switch services := config["services"].(type) {
+	case string:
+		wish.Services = []string{services}
+	case []any:
+		for _, v := range services {
+			if name, ok := v.(string); ok {
+				wish.Services = append(wish.Services, name)
+			}
+		}
+	}
+	return wish
 }
 
 // untrusted: strangers may have written what runs. Of a platform that does not say so, every pull request without secrets is.

@@ -133,6 +133,8 @@ func TestWorker_saysWhatTheJobAsksFor(t *testing.T) {
 	}{
 		{"texts", `{"language":"go","dist":"jammy","os":"linux","image":"big"}`, nil, executor.Spec{Wish: executor.Wish{Image: "big", Language: "go", Dist: "jammy", OS: "linux"}}},
 		{"lists and other shapes", `{"language":["ruby"],"dist":7,"os":[]}`, nil, executor.Spec{Wish: executor.Wish{Language: "ruby"}}},
+		{"services", `{"services":["redis",1,"mysql"]}`, nil, executor.Spec{Wish: executor.Wish{Services: []string{"redis", "mysql"}}}},
+		{"a service", `{"services":"redis"}`, nil, executor.Spec{Wish: executor.Wish{Services: []string{"redis"}}}},
 		{"a stranger's", `{}`, func(j *broker.Job) { j.Headrace.Untrusted = true }, executor.Spec{Untrusted: true}},
 	}
 	for _, c := range cases {

@@ -35,6 +35,9 @@ type Dependent interface {
 // Wish is what a job asks of its surroundings; an executor that has no choice does not look at it.
 type Wish struct {
 	Image, Language, Dist, OS string
+	// Services are servers that it wants to find at 127.0.0.1. An executor that starts some names them to the script in
+	// HEADRACE_SERVICES, with spaces between them.
+	Services []string
 }
 
 // Spec is what to run.

@@ -30,7 +30,9 @@ type Config struct {
 	Dir string
 	// Images says which image a job gets. Default: [DefaultImage] for all.
 	Images Images
-	Limits Limits
+	// Services are started beside the jobs that ask for them. Default: none.
+	Services Services
+	Limits   Limits
 	// Network is where the jobs' networks are cut from, sixteen addresses each. Default 10.213.0.0/16.
 	Network netip.Prefix
 	// Forbidden are servers ("host:port") that no job should reach: the message broker. Together with the machine itself and

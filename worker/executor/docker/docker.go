@@ -128,6 +128,10 @@ func (e *Executor) Start(ctx context.Context, s executor.Spec) (executor.Process
 }
 
 func (e *Executor) start(ctx context.Context, s executor.Spec) (executor.Process, error) {
+	if err := e.enter(); err != nil {
+		return nil, err
+	}
+	defer e.wg.Done()
 	name, err := e.reserve(fmt.Sprintf("headrace-%d-%d", s.JobID, s.Attempt))
 	if err != nil {
 		return nil, err
@@ -151,6 +155,17 @@ func (e *Executor) start(ctx context.Context, s executor.Spec) (executor.Process
 	return p, nil
 }
 
+// enter makes Close wait for a start.
+func (e *Executor) enter() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return fault.New(fault.Unavailable, "The worker is stopping; it starts no more jobs.")
+	}
+	e.wg.Add(1)
+	return nil
+}
+
 // reserve makes a name for a container that nobody else has, and keeps it from the sweep.
 func (e *Executor) reserve(prefix string) (string, error) {
 	name := prefix + "-" + strings.ToLower(rand.Text()[:10])
@@ -165,10 +180,17 @@ func (e *Executor) reserve(prefix string) (string, error) {
 
 // release removes what goes by the name and leaves the rest to the sweep.
 func (e *Executor) release(name string) {
+	besides := e.besides(name)
+	for _, other := range besides {
+		e.clear(other)
+	}
 	e.clear(name)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.live, name)
+	for _, other := range besides {
+		delete(e.live, other)
+	}
 }
 
 // launch makes the network and the container and starts it. On an error the caller clears the name.
@@ -199,7 +221,9 @@ func (e *Executor) launch(ctx context.Context, name string, s executor.Spec) (*p
 		stream.Close()
 		return nil, startFault(err, img)
 	}
-	return newProcess(e, made.ID, name, stream, s), nil
+	p := newProcess(e, made.ID, name, stream, s)
+	e.startServices(ctx, p)
+	return p, nil
 }
 
 // clear removes the container and the network of a name, if they are there.

@@ -63,15 +63,9 @@ func (e *Executor) image(ctx context.Context, s executor.Spec) (jobImage, error)
 	if err != nil {
 		return jobImage{}, err
 	}
-	found, err := e.engine.ImageInspect(ctx, name)
-	if errdefs.IsNotFound(err) {
-		if err := e.pull(ctx, name, key, s.Output); err != nil {
-			return jobImage{}, err
-		}
-		found, err = e.engine.ImageInspect(ctx, name)
-	}
+	found, err := e.present(ctx, name, s.Output, func(err error) error { return noImage(err, name, key) })
 	if err != nil {
-		return jobImage{}, words(err, "The image of the job could not be looked at")
+		return jobImage{}, err
 	}
 	if img, ok := e.images.get(found.ID); ok {
 		img.name = name
@@ -87,6 +81,21 @@ func (e *Executor) image(ctx context.Context, s executor.Spec) (jobImage, error)
 	}
 	e.images.put(img)
 	return img, nil
+}
+
+// present gives an image that is on this machine, pulled if need be. missing says what to do about one that cannot be had.
+func (e *Executor) present(ctx context.Context, name string, out io.Writer, missing func(error) error) (image.InspectResponse, error) {
+	found, err := e.engine.ImageInspect(ctx, name)
+	if errdefs.IsNotFound(err) {
+		if err := e.pull(ctx, name, out, missing); err != nil {
+			return found, err
+		}
+		found, err = e.engine.ImageInspect(ctx, name)
+	}
+	if err != nil {
+		return found, words(err, "The image "+name+" could not be looked at")
+	}
+	return found, nil
 }
 
 // examine looks into the image for the account of the jobs, by way of a container that never runs.
@@ -137,7 +146,7 @@ func (e *Executor) readFile(ctx context.Context, id, file string) ([]byte, error
 }
 
 // pull fetches an image, and says how it goes on.
-func (e *Executor) pull(ctx context.Context, name, key string, out io.Writer) error {
+func (e *Executor) pull(ctx context.Context, name string, out io.Writer, missing func(error) error) error {
 	fmt.Fprintf(out, "The image %s is not on this machine; pulling it.\n", name)
 	body, err := e.engine.ImagePull(ctx, name, image.PullOptions{})
 	if err == nil {
@@ -153,7 +162,7 @@ func (e *Executor) pull(ctx context.Context, name, key string, out io.Writer) er
 	case full(err) || client.IsErrConnectionFailed(err):
 		return words(err, "The image of the job could not be pulled")
 	}
-	return noImage(err, name, key)
+	return missing(err)
 }
 
 // followPull reads the engine's report, a line for each layer that is done, and for a long one from time to time.

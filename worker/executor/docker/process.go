@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,7 @@ type process struct {
 	name   string
 	stream types.HijackedResponse
 	spec   executor.Spec
+	beside []string // services that run beside it
 
 	ended chan struct{} // closed when the script has ended
 	done  chan struct{} // closed when all has: exit and err are set
@@ -103,8 +105,12 @@ func (p *process) stop(note string) {
 // attend sees the run through to its end, and removes what it used.
 func (p *process) attend() {
 	mark := "\x1eheadrace-end-" + rand.Text()
+	s := p.spec
+	if len(p.beside) > 0 {
+		s.Env = append(slices.Clone(s.Env), "HEADRACE_SERVICES="+strings.Join(p.beside, " "))
+	}
 	p.ex.wg.Go(func() { // ends with the stream, at the latest
-		_, _ = p.stream.Conn.Write(letter(mark, p.spec, p.ex.cfg.Linger)) // a container that is gone reads nothing
+		_, _ = p.stream.Conn.Write(letter(mark, s, p.ex.cfg.Linger)) // a container that is gone reads nothing
 	})
 	watch, unwatch := context.WithCancel(p.ex.life)
 	p.ex.wg.Go(func() { p.watchDisk(watch) })
