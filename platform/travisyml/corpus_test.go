@@ -17,13 +17,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// corpusFloor is how many files of the corpus expand exactly as expected. It
-// only rises.
-const corpusFloor = 332
+// deliberate are the files of the corpus whose jobs differ from what is
+// expected, each with the reason. Every other file agrees exactly.
+func deliberate() map[string]string {
+	return map[string]string{
+		"139": "the expectation was made by a program that dropped every letter beyond ASCII; ours keeps the • of a command",
+	}
+}
 
-// messagesFloor is how many files of the corpus give messages of the same
-// levels, keys and codes as expected. It only rises.
-const messagesFloor = 314
+// deliberateMessages are the files whose messages differ.
+func deliberateMessages() map[string]string {
+	const overwrite = "puppetforge with user and no username: the original says that one overwrites the other, but only one is there"
+	return map[string]string{
+		"004": overwrite, "132": overwrite, "146": overwrite, "203": overwrite, "309": overwrite,
+		"244": "env: [{global: [A=1]}]: the original also tells what it found in a reading that it gave up",
+	}
+}
 
 // corpusDeadline is how long one file may take in all its contexts.
 const corpusDeadline = 20 * time.Second
@@ -47,7 +56,7 @@ type expectedContext struct {
 	Stages []string `json:"stages"`
 }
 
-func corpusFolder(t *testing.T) string {
+func corpusFolder(t testing.TB) string {
 	t.Helper()
 	folder := os.Getenv("HEADRACE_CORPUS")
 	if folder == "" {
@@ -73,7 +82,11 @@ func TestCorpus(t *testing.T) {
 			total++
 			t.Run(entry.Name(), func(t *testing.T) {
 				t.Parallel()
-				if corpusFile(t, filepath.Join(folder, entry.Name())) {
+				diff := corpusFile(t, filepath.Join(folder, entry.Name()))
+				if reason, listed := deliberate()[entry.Name()]; listed != (diff != "") {
+					t.Errorf("listed as deliberate: %v (%s); differs: %s", listed, reason, diff)
+				}
+				if diff == "" {
 					mu.Lock()
 					defer mu.Unlock()
 					exact++
@@ -81,16 +94,13 @@ func TestCorpus(t *testing.T) {
 			})
 		}
 	})
-	line := fmt.Sprintf("travisyml corpus: %d of %d files expand exactly as expected", exact, total)
+	line := fmt.Sprintf("travisyml corpus: %d of %d files expand exactly as expected, %d differ deliberately", exact, total, len(deliberate()))
 	t.Log(line)
 	fmt.Fprintln(os.Stdout, line)
-	if exact < corpusFloor {
-		t.Errorf("%s, fewer than the %d of before", line, corpusFloor)
-	}
 }
 
-// corpusFile says whether a file expands exactly as expected in its contexts.
-func corpusFile(t *testing.T, folder string) bool {
+// corpusFile says how a file expands other than expected in its contexts.
+func corpusFile(t *testing.T, folder string) string {
 	t.Helper()
 	text := readFile(t, filepath.Join(folder, "travis.yml"))
 	slug := corpusSlug(string(readFile(t, filepath.Join(folder, "source.txt"))))
@@ -106,17 +116,13 @@ func corpusFile(t *testing.T, folder string) bool {
 	defer timer.Stop()
 	select {
 	case diff := <-done:
-		if diff != "" && testing.Verbose() {
-			t.Logf("differs: %s", diff)
-		}
-		return diff == ""
+		return diff
 	case <-timer.C:
-		t.Errorf("not expanded within %s", corpusDeadline)
-		return false
+		return fmt.Sprintf("not expanded within %s", corpusDeadline)
 	}
 }
 
-func readFile(t *testing.T, path string) []byte {
+func readFile(t testing.TB, path string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {

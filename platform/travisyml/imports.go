@@ -102,7 +102,7 @@ func Gather(ctx context.Context, in Input, r Request, l Limits) (*Document, []Fi
 			return nil, g.files, g.msgs, err
 		}
 	}
-	return &Document{root: root}, g.files, g.msgs, nil
+	return &Document{root: root, merged: len(g.files) > 1}, g.files, g.msgs, nil
 }
 
 // override lays a fragment, with what it imports, over what there is.

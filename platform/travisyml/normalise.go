@@ -25,6 +25,7 @@ func (c *Config) JSON() ([]byte, error) {
 // normaliser brings values into their normal form and gathers messages.
 type normaliser struct {
 	msgs     []Message
+	merged   bool   // the document is made of several files
 	provider string // of the deploy entry that is being read
 	searches int    // how many misspelled words were looked up
 }
@@ -32,7 +33,7 @@ type normaliser struct {
 // Normalise brings a document into its normal form. What it does not
 // understand it keeps and reports.
 func Normalise(d *Document) (*Config, []Message) {
-	n := &normaliser{}
+	n := &normaliser{merged: d.merged}
 	root := d.root.without(
 		"configured", "result", "fetching_failed", "parsing_failed",
 		".configured", ".result", ".fetching_failed", ".parsing_failed")

@@ -99,7 +99,7 @@ func join(path, key string) string {
 func (n *normaliser) unknown(m *mapSchema, p pair, key string) {
 	switch {
 	case m.free || private(p.key):
-	case m.name == "root" && p.value.anchored():
+	case m.name == "root" && !n.merged && p.value.anchored(): // anchors do not outlive a merge
 		n.keyMessage(Warn, key, "deprecated_key", p.at, args{
 			"key":  p.key,
 			"info": "keys that only hold an anchor should begin with an underscore",

@@ -13,7 +13,8 @@ import (
 // Document is the tree of one file or of several merged ones, before any key
 // is understood.
 type Document struct {
-	root *node
+	root   *node
+	merged bool // of several files
 }
 
 // Parse reads the text of one file. The error, if any, is a *[SyntaxError].
