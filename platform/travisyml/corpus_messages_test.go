@@ -64,7 +64,7 @@ func pushMessages(t *testing.T, text []byte, slug string, imports Imports) []Mes
 // give.
 func kinds(msgs []Message) []string {
 	var out []string
-	for _, kind := range codes(slices.DeleteFunc(msgs, func(m Message) bool { return m.Code == "not_supported" })) {
+	for _, kind := range codes(slices.DeleteFunc(msgs, func(m Message) bool { return slices.Contains(onlyOurs(), m.Code) })) {
 		if !slices.Contains(out, kind) {
 			out = append(out, kind)
 		}

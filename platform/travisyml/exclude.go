@@ -14,6 +14,7 @@ func (e *expansion) withoutExcluded(jobs []*node) []*node {
 			continue
 		}
 		reported := false
+		var gone []*node
 		jobs = slices.DeleteFunc(jobs, func(job *node) bool {
 			if e.spend(entry, job) {
 				return false
@@ -25,8 +26,15 @@ func (e *expansion) withoutExcluded(jobs []*node) []*node {
 				reported = true
 				return false
 			}
-			return e.excludes(entry, job)
+			if e.excludes(entry, job) {
+				gone = append(gone, job)
+				return true
+			}
+			return false
 		})
+		if len(gone) > 0 || !reported {
+			e.excluded(i, entry, gone)
+		}
 	}
 	return jobs
 }

@@ -153,6 +153,7 @@ func (e *expansion) withIncluded(rows []*node) []*node {
 		included = append(included, entry)
 	}
 	if len(rows) == 1 && len(included) > 0 {
+		e.givenWay(rows[0])
 		return included
 	}
 	return append(rows, included...)
@@ -224,6 +225,7 @@ func (e *expansion) unique(items []*node, before map[digest]bool) ([]*node, map[
 // distinct drops jobs that equal an earlier one.
 func (e *expansion) distinct(jobs []*node) []*node {
 	out, _ := e.unique(jobs, nil)
+	e.collapsed(jobs, out)
 	return out
 }
 
@@ -235,13 +237,9 @@ func (e *expansion) accepted(jobs []*node) []*node {
 			out = append(out, job)
 			continue
 		}
-		e.skipped("jobs.include", "skip_job", i, job)
+		e.skippedJob(i, job)
 	}
 	return out
-}
-
-func (e *expansion) skipped(key, code string, index int, n *node) {
-	e.msgs = append(e.msgs, newMessage(Info, key, code, n.at, args{"number": index + 1, "condition": n.get("if").str()}))
 }
 
 // withoutUnsupported drops the keys that mean nothing for a job's language,

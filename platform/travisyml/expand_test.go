@@ -178,7 +178,7 @@ jobs:
 `, pushToMaster())
 	for code, text := range map[string]string{
 		"skip_stage":         "In stages: stage 2 is left out, because its condition is false: branch = x",
-		"skip_job":           "In jobs.include: job 2 is left out, because its condition is false: branch = y",
+		"skip_job":           "In jobs.include: job 2 (b) is left out, because its condition is false: branch = y",
 		"skip_exclude":       "In jobs.exclude: entry 1 does not apply, because its condition is false: branch = z",
 		"skip_allow_failure": "In jobs.allow_failures: entry 1 does not apply, because its condition is false: branch = w",
 	} {
@@ -199,5 +199,48 @@ func TestConfigJSON(t *testing.T) {
 		`{"email":[{"recipients":["a@b.c"],"on_success":"never"}],"slack":[{"rooms":["$ROOM"],"on_success":"never"}]}}`
 	if string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		yaml string
+		line int
+		text string
+	}{
+		"excluded": {
+			"language: python\npython: [3.8, 3.9]\nenv: [A=1, {secure: aGVsbG8=}]\njobs:\n  exclude:\n    - python: 3.8", 6,
+			"In jobs.exclude: entry 1 takes away os linux, python 3.8, A=1; os linux, python 3.8.",
+		},
+		"excluding nothing": {
+			"language: python\npython: [3.8, 3.9]\nenv: {global: [G=1]}\njobs:\n  exclude:\n    - {python: 3.7}", 6,
+			"In jobs.exclude: entry 1 matches no job and has no effect. All its keys must equal those of a job.",
+		},
+		"collapsed": {
+			"os: [linux, osx]\nosx_image: [a, b]", 1, "In jobs: the same as an earlier job, so it runs once: os linux.",
+		},
+		"collapsed included": {
+			"jobs:\n  include:\n    - name: x\n    - name: x", 4, "In jobs: the same as an earlier job, so it runs once: x.",
+		},
+		"one row": {
+			"language: python\npython: 3.8\njobs:\n  include: [{name: x}]", 4,
+			"In jobs.include: the only job of the matrix (os linux, python 3.8) gives way to the jobs listed here. List it too, if it should run.",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan := planOf(t, tt.yaml, pushToMaster())
+			if !slices.ContainsFunc(plan.Messages, func(m Message) bool { return m.Text == tt.text && m.Line == tt.line && m.Level == Info }) {
+				t.Errorf("want line %d %q, got %+v", tt.line, tt.text, plan.Messages)
+			}
+		})
+	}
+	for _, quiet := range []string{"jobs:\n  include: [{name: x}]", "script: make", "os: [linux, osx]"} {
+		for _, m := range planOf(t, quiet, pushToMaster()).Messages {
+			if slices.Contains(onlyOurs(), m.Code) {
+				t.Errorf("%q: %s", quiet, m.Text)
+			}
+		}
 	}
 }

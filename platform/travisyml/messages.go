@@ -141,7 +141,9 @@ var sentences = sync.OnceValue(func() map[string]func(where string, a args) stri
 		"duplicate":          f("these values are given more than once: %s.", "values"),
 		"duplicate_key":      f("the key %q is given more than once; the last one counts. Remove the others.", "key"),
 		"edge":               f("%q is a feature that may still change.", "key"),
+		"duplicate_job":      f("the same as an earlier job, so it runs once: %s.", "jobs"),
 		"empty":              f("%q has no value and is left out.", "key"),
+		"excluded":           excludedSentence,
 		"find_key":           f("the key %q is not known and is read as %q. Write %[2]q.", "original", "key"),
 		"find_value":         f("the value %q is not known and is read as %q. Write %[2]q.", "original", "value"),
 		"invalid_condition":  f("the condition %q cannot be read, so it counts as false.", "condition"),
@@ -155,10 +157,11 @@ var sentences = sync.OnceValue(func() map[string]func(where string, a args) stri
 		"overwrite":          f("%q and %q mean the same and both are given; %[1]q wins. Keep one.", "key", "other"),
 		"required":           f("the key %q is needed and missing.", "key"),
 		"secure":             f("this value looks like a secret and is readable by everyone who can read the file. Encrypt it."),
+		"single_row":         f("the only job of the matrix (%s) gives way to the jobs listed here. List it too, if it should run.", "jobs"),
 		"skip_allow_failure": f("entry %s does not apply, because its condition is false: %s", "number", "condition"),
 		"skip_import":        f("%s is not imported, because its condition is false: %s", "source", "condition"),
 		"skip_exclude":       f("entry %s does not apply, because its condition is false: %s", "number", "condition"),
-		"skip_job":           f("job %s is left out, because its condition is false: %s", "number", "condition"),
+		"skip_job":           f("job %s (%s) is left out, because its condition is false: %s", "number", "job", "condition"),
 		"skip_notification":  f("notification %s is left out, because its condition is false: %s", "number", "condition"),
 		"skip_stage":         f("stage %s is left out, because its condition is false: %s", "number", "condition"),
 		"strip_key":          f("the key %q has spaces around it and is read as %q.", "original", "key"),
@@ -169,6 +172,14 @@ var sentences = sync.OnceValue(func() map[string]func(where string, a args) stri
 		"unknown_var":        f("the variable %q is not known in a template.", "var"),
 	}
 })
+
+// excludedSentence says what an entry of jobs.exclude has done.
+func excludedSentence(where string, a args) string {
+	if a["count"] == 0 {
+		return fmt.Sprintf("%sentry %s matches no job and has no effect. All its keys must equal those of a job.", where, show(a["number"]))
+	}
+	return fmt.Sprintf("%sentry %s takes away %s.", where, show(a["number"]), a["jobs"])
+}
 
 // maxMessages is how many messages of one step are kept.
 const maxMessages = 500
