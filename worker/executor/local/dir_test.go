@@ -52,7 +52,7 @@ func TestParseStat(t *testing.T) {
 	t.Parallel()
 	const line = "42 (odd ) name) S 7 40 41 34816 42 4194304 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 2"
 	got, ok := parseStat(line)
-	want := stat{parent: 7, group: 40, session: 41, terminal: 34816, started: "987654"}
+	want := stat{parent: 7, group: 40, session: 41, terminal: 34816, started: 987654}
 	if !ok || got != want {
 		t.Errorf("parseStat = %+v, %v; want %+v", got, ok, want)
 	}

@@ -2,10 +2,13 @@ package local
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // markName is the variable by whose value, a [runDir], the processes of a run are known wherever they went.
@@ -19,9 +22,17 @@ type matcher struct {
 	path string
 	// prefix: path is how such a directory begins.
 	prefix bool
+	// since is when the script started, in the machine's ticks: what is older is none of its processes. 0: not known.
+	since uint64
 }
 
-func matchRun(d runDir, pid int) matcher { return matcher{session: pid, path: string(d)} }
+func matchRun(d runDir, pid int) matcher {
+	m := matcher{session: pid, path: string(d)}
+	if st, ok := readStat(pid); ok {
+		m.since = st.started
+	}
+	return m
+}
 
 // matchAny matches what any run in the work directory left behind.
 func matchAny(base string) matcher {
@@ -31,7 +42,7 @@ func matchAny(base string) matcher {
 // proc is a running process; its start time tells it from a later one with the same number.
 type proc struct {
 	pid, group int
-	started    string
+	started    uint64
 }
 
 // find lists the running processes that match, and their descendants.
@@ -77,6 +88,9 @@ func withDescendants(found []proc, children map[int][]proc) []proc {
 }
 
 func (m matcher) match(pid int, st stat) bool {
+	if st.started < m.since { // most of a machine's processes: nothing more is read of them
+		return false
+	}
 	if m.session != 0 && (st.session == m.session || st.group == m.session) {
 		return true
 	}
@@ -130,15 +144,28 @@ func procFile(pid int, name string) string { return "/proc/" + strconv.Itoa(pid)
 type stat struct {
 	dead                             bool
 	parent, group, session, terminal int
-	started                          string
+	started                          uint64 // in ticks since the machine's
 }
 
+// readStat reads a process's line. It is read of every process of the machine at the end of each job, hence without the
+// detours of package os.
 func readStat(pid int) (stat, bool) {
-	text, err := os.ReadFile(procFile(pid, "stat"))
+	fd, err := unix.Open(procFile(pid, "stat"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return stat{}, false
 	}
-	return parseStat(string(text))
+	defer func() { _ = unix.Close(fd) }()
+	var buf [1024]byte // the line has 52 numbers and a name of 15 characters
+	for {
+		n, err := unix.Read(fd, buf[:])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return stat{}, false
+		}
+		return parseStat(string(buf[:n]))
+	}
 }
 
 // parseStat reads the fields after the command's name, which stands in brackets and may hold anything.
@@ -160,6 +187,10 @@ func parseStat(text string) (stat, bool) {
 		}
 		n[i] = v
 	}
+	started, err := strconv.ParseUint(f[startTime], 10, 64)
+	if err != nil {
+		return stat{}, false
+	}
 	dead := f[0] == "Z" || f[0] == "X"
-	return stat{dead: dead, parent: n[0], group: n[1], session: n[2], terminal: n[3], started: f[startTime]}, true
+	return stat{dead: dead, parent: n[0], group: n[1], session: n[2], terminal: n[3], started: started}, true
 }
