@@ -8,7 +8,7 @@ import (
 	"github.com/headrace/headrace/platform/ci"
 )
 
-// Deps is what the API needs. All but Lint, Cluster and Scripts are required.
+// Deps is what the API needs. All are required but those of which it says otherwise, and Lint.
 type Deps struct {
 	Store      Store
 	Intake     Intake

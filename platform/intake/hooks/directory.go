@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -25,9 +26,12 @@ type directory struct {
 	keys  *seal.Keys
 	path  string
 	place seal.Place
+	log   *slog.Logger
 
 	loading sync.Mutex // one at a time asks the store
-	loaded  time.Time  // when the last one began to ask; under loading
+	loaded  time.Time  // when the last one that was answered began to ask; under loading
+	failed  time.Time  // when the last one that was not began to; under loading
+	err     error      // of that one; under loading
 	saved   []byte     // what the file holds, unsealed; under loading
 
 	mu  sync.RWMutex
@@ -72,21 +76,29 @@ func (d *directory) set(list []ci.HookSource) {
 	d.all = all
 }
 
-// load asks the store, unless somebody has begun to since the given moment, and keeps the answer.
+// load asks the store, unless somebody has begun to since the given moment, and keeps the answer. Who waited for one that was
+// not answered asks no more.
 func (d *directory) load(ctx context.Context, since time.Time) error {
 	d.loading.Lock()
 	defer d.loading.Unlock()
-	if d.loaded.After(since) {
+	switch {
+	case d.loaded.After(since):
 		return nil
+	case d.failed.After(since):
+		return d.err
 	}
 	began := time.Now()
 	list, err := d.list(ctx)
 	if err != nil {
+		d.failed, d.err = began, err
 		return err
 	}
 	d.set(list)
 	d.loaded = began
-	return d.save(list)
+	if err := d.save(list); err != nil { // it is in memory
+		d.log.WarnContext(ctx, "a node that is started while the database is away could not prove the newest hooks", "err", err)
+	}
+	return nil
 }
 
 // save writes the file where its content has changed.

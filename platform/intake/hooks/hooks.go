@@ -115,7 +115,7 @@ func Open(store Store, announce Announcer, limiter Limiter, c Config) (*Hooks, e
 	}
 	h.directory = &directory{
 		list: store.HookSources, keys: c.Keys, path: filepath.Join(c.Dir, directoryFile),
-		place: seal.Place{Table: "hooks", Row: "directory", Column: "file"},
+		place: seal.Place{Table: "hooks", Row: "directory", Column: "file"}, log: h.log,
 	}
 	if err := h.directory.read(); err != nil { // it is read from the database anew
 		h.log.Warn("hooks cannot be proved before the database answers", "err", err)

@@ -91,12 +91,7 @@ func (h *Hooks) prove(ctx context.Context, k hook) (source, error) {
 	if !ok {
 		return source{}, fault.New(fault.Limited, "Too many hooks with a wrong signature came from this address. Wait a minute.")
 	}
-	reading, cancel := context.WithTimeout(ctx, h.config.Within)
-	defer cancel()
-	if err := h.directory.load(reading, began); err != nil {
-		if isAway(err) {
-			return source{}, fault.Wrap(fault.Unavailable, err, "The database, which knows the secret of this repository, does not answer. Send the hook again later.")
-		}
+	if err := h.reload(ctx, began); err != nil {
 		return source{}, err
 	}
 	if s, ok := h.match(k); ok {
@@ -106,6 +101,17 @@ func (h *Hooks) prove(ctx context.Context, k hook) (source, error) {
 		h.note(ctx, noteOf(k.HookMessage, s, ci.HookRefused, "The signature is not one of the secrets of this repository. Copy the newest secret to the webhook."))
 	}
 	return source{}, fault.New(fault.Forbidden, "No repository here has the secret that this hook was signed with. Give the webhook the secret that Headrace shows for the repository.")
+}
+
+// reload reads the directory, unless that was begun since.
+func (h *Hooks) reload(ctx context.Context, since time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, h.config.Within)
+	defer cancel()
+	err := h.directory.load(ctx, since)
+	if err != nil && isAway(err) {
+		return fault.Wrap(fault.Unavailable, err, "The database, which knows the secret of this repository, does not answer. Send the hook again later.")
+	}
+	return err
 }
 
 func (h *Hooks) match(k hook) (source, bool) {
@@ -138,7 +144,7 @@ func (h *Hooks) keep(ctx context.Context, k hook, s source, q ci.HookRequest) (c
 			return ci.HookAnswer{Outcome: ci.HookUnused, Repository: s.Slug, Message: fault.Message(t.Err)}, nil
 		}
 		// The secrets were changed since they were read: is it one of those that are valid now?
-		if err := h.directory.load(ctx, time.Now()); err != nil {
+		if err := h.reload(ctx, time.Now()); err != nil {
 			return ci.HookAnswer{}, err
 		}
 		if s, err = h.prove(ctx, k); err != nil {
