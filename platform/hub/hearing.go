@@ -124,6 +124,9 @@ func (h *Hub) reap(ctx context.Context) error {
 
 // closeLogs closes the logs whose worker did not say that they are complete.
 func (h *Hub) closeLogs(ctx context.Context) error {
+	if h.behind() {
+		return nil
+	}
 	closed, err := h.store.CloseLogs(ctx, h.config.Quiet)
 	if err != nil {
 		return err

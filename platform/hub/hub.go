@@ -132,7 +132,7 @@ type Hub struct {
 const (
 	claimPrefetch     = 64
 	heartbeatPrefetch = 64
-	statePrefetch     = 64
+	statePrefetch     = 256
 	logPrefetch       = 512
 	rejectPrefetch    = 16
 	lanesEach         = 4

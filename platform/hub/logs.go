@@ -38,6 +38,9 @@ func (h *Hub) logPart(ctx context.Context, d broker.Delivery) {
 	}
 }
 
+// behind says that parts come faster than the store takes them. Then it is no sign of an end that nothing was added to a log.
+func (h *Hub) behind() bool { return len(h.parts) >= logPrefetch/4 }
+
 // collect stores parts in batches until ctx ends.
 func (h *Hub) collect(ctx context.Context) error {
 	for {

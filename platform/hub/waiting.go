@@ -29,17 +29,25 @@ type lastState struct {
 	heard    time.Duration // since when it waits, in hearing time
 }
 
+// mostWaiting bounds the states that wait; it is a part of statePrefetch, so that they do not hold up the others while logs
+// are stored slowly.
+const mostWaiting = statePrefetch / 2
+
 func newWaiting() waiting { return waiting{states: map[ci.RunRef]lastState{}, wake: run.NewWaker()} }
 
-// add keeps a state. One that came before for the same run is returned: it says nothing more.
-func (w *waiting) add(s lastState) (before broker.Delivery) {
+// add keeps a state, if there is room for it. One that came before for the same run is returned: it says nothing more.
+func (w *waiting) add(s lastState) (before broker.Delivery, kept bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if old, ok := w.states[s.report.RunRef]; ok {
+	old, ok := w.states[s.report.RunRef]
+	switch {
+	case ok:
 		before, s.waits, s.heard = old.delivery, old.waits, old.heard
+	case len(w.states) >= mostWaiting:
+		return nil, false
 	}
 	w.states[s.report.RunRef] = s
-	return before
+	return before, true
 }
 
 func (w *waiting) all() []lastState {
@@ -61,14 +69,19 @@ func (w *waiting) remove(s lastState) {
 	}
 }
 
-// last stores a last state, or keeps it until the log is whole.
+// last stores a last state, or keeps it until the log is whole. With many kept it is stored at once: its log goes on behind it.
 func (h *Hub) last(ctx context.Context, s lastState) {
 	if whole, _ := h.whole(ctx, s); whole {
 		h.report(ctx, s.delivery, s.report)
 		return
 	}
-	if before := h.waiting.add(s); before != nil {
+	before, kept := h.waiting.add(s)
+	if before != nil {
 		h.ack(ctx, before)
+	}
+	if !kept {
+		h.report(ctx, s.delivery, s.report)
+		return
 	}
 	h.waiting.wake.Wake()
 }
@@ -119,7 +132,7 @@ func (h *Hub) storeWaiting(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return false, ctx.Err()
 			}
-			if !known || (!whole && (!s.waits || heard-s.heard < h.config.Quiet)) {
+			if !known || (!whole && (!s.waits || heard-s.heard < h.config.Quiet || h.behind())) {
 				continue
 			}
 			h.waiting.remove(s)
