@@ -259,3 +259,36 @@ func TestRestart(t *testing.T) {
 		t.Errorf("RestartJob = %v, want the store's refusal", err)
 	}
 }
+
+func TestQueuesAndOrder(t *testing.T) {
+	t.Parallel()
+	s, c := newFakeStore(), newFakeCarrier()
+	s.moved = []ci.Moved{{Job: ci.Job{ID: 1, BuildID: 5, State: ci.Created, Attempt: 4}, BuildState: ci.Created}}
+	d, h := start(t, s, c, dispatch.Config{Poll: time.Hour})
+	for name, act := range map[string]struct {
+		do   func() error
+		want []ci.ChangeKind
+	}{
+		"pause":            {func() error { return d.PauseQueue(t.Context(), "q", true, "ines") }, []ci.ChangeKind{ci.ChangeJob, ci.ChangeBuild, ci.ChangeQueue}},
+		"limit":            {func() error { return d.LimitQueue(t.Context(), "q", 3) }, []ci.ChangeKind{ci.ChangeQueue}},
+		"prioritize build": {func() error { return d.PrioritizeBuild(t.Context(), 5) }, []ci.ChangeKind{ci.ChangeBuild}},
+		"prioritize job":   {func() error { return d.PrioritizeJob(t.Context(), 1) }, []ci.ChangeKind{ci.ChangeJob}},
+	} {
+		s.mu.Lock()
+		s.waiting = []ci.QueuedJob{waiting(1)}
+		s.mu.Unlock()
+		if err := act.do(); err != nil {
+			t.Fatal(err)
+		}
+		<-c.published // it woke the queue
+		for i, want := range append(act.want, ci.ChangeJob) {
+			if got := <-h; got.Kind != want {
+				t.Errorf("%s: change %d is %s, want %s", name, i, got.Kind, want)
+			}
+		}
+	}
+	s.actErr = fault.New(fault.NotFound, "x")
+	if err := d.PauseQueue(t.Context(), "q", true, "ines"); !fault.Is(err, fault.NotFound) || len(h) != 0 {
+		t.Errorf("a pause that fails: %v, announced %d", err, len(h))
+	}
+}
