@@ -60,7 +60,7 @@ func scenarios(scale bool) []scenario {
 		return []scenario{{"builds", measureManyBuilds}, {"workers", measureManyWorkers}}
 	}
 	return []scenario{
-		{"trigger", measureTrigger}, {"jobs", measureJobs}, {"worker", measureWorker}, {"log", measureLog}, {"list", measureList}, {"memory", measureMemory},
+		{"trigger", measureTrigger}, {"jobs", measureJobs}, {"worker", measureWorker}, {"log", measureLog}, {"keep", measureKeep}, {"hooks", measureHooks}, {"list", measureList}, {"memory", measureMemory},
 	}
 }
 
