@@ -18,6 +18,7 @@ type Proxy struct {
 
 	mu    sync.Mutex
 	pairs map[*pair]struct{}
+	shut  bool // nobody is let through
 }
 
 // pair is one connection through the proxy.
@@ -75,6 +76,16 @@ func (p *Proxy) Cut() {
 	}
 }
 
+// Shut closes all connections and lets nobody through, until it is called with false.
+func (p *Proxy) Shut(shut bool) {
+	p.mu.Lock()
+	p.shut = shut
+	p.mu.Unlock()
+	if shut {
+		p.Cut()
+	}
+}
+
 // Freeze makes the present connections hang for good: neither side hears anything, also not of an end. New ones work.
 func (p *Proxy) Freeze() {
 	for _, c := range p.all() {
@@ -109,6 +120,11 @@ func (p *Proxy) accept() {
 		}
 		c := &pair{near: near, far: far}
 		p.mu.Lock()
+		if p.shut {
+			p.mu.Unlock()
+			c.close()
+			continue
+		}
 		p.pairs[c] = struct{}{}
 		p.mu.Unlock()
 		var both sync.WaitGroup
