@@ -217,7 +217,11 @@ func (s *server) saveSettings(c *gin.Context, repo ci.Repository) (problem strin
 		return "A number of jobs; empty is no limit.", nil //nolint:nilerr // that is what the error says
 	}
 	changes := []ci.Setting{{Name: ci.SettingMaxJobs, Value: most}}
-	for _, name := range []string{ci.SettingBuildPushes, ci.SettingBuildPullRequests, ci.SettingCancelPushes, ci.SettingCancelPullRequests} {
+	names := []string{ci.SettingBuildPushes, ci.SettingBuildPullRequests, ci.SettingCancelPushes, ci.SettingCancelPullRequests}
+	if repo.Private {
+		names = append(names, ci.SettingAllowImports) // nobody is kept from importing files of a public one
+	}
+	for _, name := range names {
 		changes = append(changes, ci.Setting{Name: name, Value: c.PostForm(name) == "1"})
 	}
 	_, err = s.Store.ChangeRepositorySettings(c.Request.Context(), repo.ID, changes...)
