@@ -25,7 +25,7 @@ func (v *view) showQueue(q ci.QueueStatus) *object {
 	o := v.object("queue", "/queue/"+q.Queue, standard).set("@permissions", permissions([]string{"read"}, nil).set("write", v.user.Admin))
 	o.set("name", q.Queue).set("paused", q.Paused).set("paused_by", orNull(q.PausedBy)).set("paused_at", stamp(q.PausedAt)).set("limit", orNull(q.MaxJobs))
 	o.set("created", q.Created).set("queued", q.Queued).set("started", q.Running)
-	return o.set("workers", q.Workers).set("draining", q.Draining).set("slots", q.Slots).set("free_slots", q.FreeSlots)
+	return o.set("workers", q.Workers).set("draining", q.Draining).set("trouble", q.Trouble).set("slots", q.Slots).set("free_slots", q.FreeSlots)
 }
 
 // listQueues answers GET /queues.

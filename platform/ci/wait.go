@@ -17,6 +17,8 @@ const (
 	WaitNoWorker WaitKind = "no_worker"
 	// WaitDraining: all workers of its queue finish what they have and take no more.
 	WaitDraining WaitKind = "draining"
+	// WaitTrouble: no worker of its queue can start jobs now.
+	WaitTrouble WaitKind = "worker_trouble"
 	// WaitLimitQueue, WaitLimitRepository, WaitLimitOwner and WaitLimitAll: as many jobs run as are allowed.
 	WaitLimitQueue      WaitKind = "limit_queue"
 	WaitLimitRepository WaitKind = "limit_repository"
@@ -32,7 +34,7 @@ const (
 type Wait struct {
 	Kind  WaitKind
 	Queue string
-	// Name is what the kind is about: the stage, the repository, the owner, who paused the queue, what the broker said.
+	// Name is what the kind is about: the stage, the repository, the owner, who paused the queue, what the broker or a worker said.
 	Name string
 	// Most is the limit or the number of slots, Now how many of those are in use, or jobs of the stage are still to end.
 	Most, Now int
@@ -56,6 +58,8 @@ func (w Wait) Text() string {
 		return fmt.Sprintf("No worker takes jobs from the queue %s. Start one there.", w.Queue)
 	case WaitDraining:
 		return fmt.Sprintf("Every worker of the queue %s is draining: it takes no more jobs.", w.Queue)
+	case WaitTrouble:
+		return fmt.Sprintf("No worker of the queue %s can start jobs now. %s", w.Queue, w.Name)
 	case WaitLimitQueue:
 		return fmt.Sprintf("The queue %s runs %d of %d jobs.", w.Queue, w.Now, w.Most)
 	case WaitLimitRepository, WaitLimitOwner:

@@ -13,6 +13,7 @@ func TestWait_Text(t *testing.T) {
 		"The queue q is paused.":                                                         {Kind: WaitPaused, Queue: "q"},
 		"The message broker does not take it: connection refused":                        {Kind: WaitBroker, Name: "connection refused"},
 		"No worker takes jobs from the queue q. Start one there.":                        {Kind: WaitNoWorker, Queue: "q"},
+		"No worker of the queue q can start jobs now. mill-1: Its engine is away.":       {Kind: WaitTrouble, Queue: "q", Name: "mill-1: Its engine is away."},
 		"Every worker of the queue q is draining: it takes no more jobs.":                {Kind: WaitDraining, Queue: "q"},
 		"The queue q runs 4 of 3 jobs.":                                                  {Kind: WaitLimitQueue, Queue: "q", Now: 4, Most: 3},
 		"acme/app runs 2 of 2 jobs.":                                                     {Kind: WaitLimitRepository, Name: "acme/app", Now: 2, Most: 2},

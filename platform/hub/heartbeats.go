@@ -56,7 +56,7 @@ func (h *Hub) probe(ctx context.Context, l *lanes, d broker.Delivery) {
 // the next is on its way, and while the store is away no worker is lost.
 func (h *Hub) beat(ctx context.Context, b broker.Heartbeat) {
 	statuses, err := h.store.Beat(ctx, ci.Heartbeat{
-		WorkerID: b.WorkerID, Name: b.Name, Version: b.Version, Queue: b.Queue, Slots: b.Slots, Draining: b.Draining, Executor: b.Executor,
+		WorkerID: b.WorkerID, Name: b.Name, Version: b.Version, Queue: b.Queue, Slots: b.Slots, Draining: b.Draining || b.Trouble != "", Trouble: b.Trouble, Executor: b.Executor,
 		Home: b.Home, Generation: b.Generation, Sequence: b.Sequence, Runs: refs(b.Runs), Asking: refs(b.Asking),
 	})
 	if errors.Is(err, ci.ErrBeatStored) {
@@ -95,6 +95,7 @@ type worker struct {
 	name, queue string
 	slots, runs int
 	draining    bool
+	trouble     string
 }
 
 // workers remembers the last heartbeats that came to this node, so that only news are announced.
@@ -114,7 +115,7 @@ func (w *workers) changed(b broker.Heartbeat, now time.Time) bool {
 		clear(w.seen)
 		w.swept = now
 	}
-	is := worker{name: b.Name, queue: b.Queue, slots: b.Slots, runs: len(b.Runs), draining: b.Draining}
+	is := worker{name: b.Name, queue: b.Queue, slots: b.Slots, runs: len(b.Runs), draining: b.Draining, trouble: b.Trouble}
 	was, known := w.seen[b.WorkerID]
 	w.seen[b.WorkerID] = is
 	return !known || was != is

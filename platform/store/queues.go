@@ -151,6 +151,9 @@ func (s *Store) countQueues(ctx context.Context, c conn, all []ci.QueueStatus) e
 		case q == nil || w.Lost:
 		case w.Draining:
 			q.Draining++
+			if w.Trouble != "" {
+				q.Trouble = w.Name + ": " + w.Trouble
+			}
 		default:
 			q.Workers++
 			q.Slots += w.Slots

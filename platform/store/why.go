@@ -121,6 +121,8 @@ func (h holds) why(w waiter) ci.Wait {
 		v.Kind, v.Name = ci.WaitPaused, q.PausedBy
 	case !created && w.tries > 0:
 		v.Kind, v.Name = ci.WaitBroker, w.lastError
+	case q.Workers == 0 && q.Trouble != "":
+		v.Kind, v.Name = ci.WaitTrouble, q.Trouble
 	case q.Workers == 0 && q.Draining > 0:
 		v.Kind = ci.WaitDraining
 	case q.Workers == 0:

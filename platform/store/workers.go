@@ -73,16 +73,16 @@ func noteWorker(ctx context.Context, c conn, b ci.Heartbeat, s *Store) (replaced
 	if err := knowQueue(ctx, c, queue); err != nil {
 		return false, err
 	}
-	err = c.row(ctx, `INSERT INTO workers (id, name, version, queue, slots, draining, executor, home, generation, sequence, replaced, heard, first_at, seen_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $9, $10, $11, EXISTS (SELECT 1 FROM workers o WHERE o.home = $9 AND o.home <> '' AND o.generation > $10),
+	err = c.row(ctx, `INSERT INTO workers (id, name, version, queue, slots, draining, trouble, executor, home, generation, sequence, replaced, heard, first_at, seen_at)
+		SELECT $1, $2, $3, $4, $5, $6, $12, $7, $9, $10, $11, EXISTS (SELECT 1 FROM workers o WHERE o.home = $9 AND o.home <> '' AND o.generation > $10),
 			counter, $8, $8 FROM hearing WHERE id = 1
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, queue = excluded.queue, slots = excluded.slots,
-			draining = excluded.draining, executor = excluded.executor, seen_at = excluded.seen_at,
+			draining = excluded.draining, trouble = excluded.trouble, executor = excluded.executor, seen_at = excluded.seen_at,
 			sequence = excluded.sequence, heard = CASE WHEN workers.replaced THEN workers.heard ELSE excluded.heard END
 			WHERE excluded.sequence = 0 OR workers.sequence < excluded.sequence
 		RETURNING replaced`,
 		text(b.WorkerID), text(b.Name), text(b.Version), queue, max(b.Slots, 0), b.Draining, text(b.Executor), at(s.Now()), text(b.Home), b.Generation,
-		b.Sequence).Scan(&replaced)
+		b.Sequence, text(b.Trouble)).Scan(&replaced)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return false, ci.ErrBeatStored
@@ -170,9 +170,9 @@ func (s *Store) Workers(ctx context.Context) (all []ci.Worker, err error) {
 
 func listWorkers(ctx context.Context, c conn, lease int64) ([]ci.Worker, error) {
 	return list(ctx, c, func(row scanner) (w ci.Worker, err error) {
-		err = row.Scan(&w.ID, &w.Name, &w.Version, &w.Queue, &w.Slots, &w.Draining, &w.Executor, into(&w.FirstAt), into(&w.SeenAt), &w.Lost, &w.Busy)
+		err = row.Scan(&w.ID, &w.Name, &w.Version, &w.Queue, &w.Slots, &w.Draining, &w.Trouble, &w.Executor, into(&w.FirstAt), into(&w.SeenAt), &w.Lost, &w.Busy)
 		return w, err
-	}, `SELECT w.id, w.name, w.version, w.queue, w.slots, w.draining, w.executor, w.first_at, w.seen_at, w.heard < h.counter - $1,
+	}, `SELECT w.id, w.name, w.version, w.queue, w.slots, w.draining, w.trouble, w.executor, w.first_at, w.seen_at, w.heard < h.counter - $1,
 			(SELECT count(*) FROM attempts a WHERE a.worker_id = w.id AND a.state IN ('received', 'started'))
 		FROM workers w JOIN hearing h ON h.id = 1 WHERE NOT w.replaced ORDER BY w.name, w.id`, lease)
 }

@@ -93,6 +93,8 @@ func (s *server) queueRow(q ci.QueueStatus) queueRow {
 		if q.PausedBy != "" {
 			r.Why = "by " + q.PausedBy + ", "
 		}
+	case q.Workers == 0 && q.Trouble != "":
+		r.State, r.Word = "warn", "Cannot start jobs"
 	case q.Workers == 0 && q.Draining > 0:
 		r.State, r.Word = waiting, "Draining"
 	case q.Workers == 0 && q.Created+q.Queued > 0:
@@ -111,7 +113,10 @@ func workersText(q ci.QueueStatus) string {
 		text = strconv.Itoa(q.Workers) + ", " + strconv.Itoa(q.Slots-q.FreeSlots) + " of " + strconv.Itoa(q.Slots) + " slots busy"
 	}
 	if q.Draining > 0 {
-		text += ", " + strconv.Itoa(q.Draining) + " draining"
+		text += ", " + strconv.Itoa(q.Draining) + " that take no more"
+	}
+	if q.Trouble != "" {
+		text += ". " + q.Trouble
 	}
 	return text
 }

@@ -214,12 +214,12 @@ func testWorkers(t *testing.T, n *node) {
 	n.claim(jobs[0].ID, "w", "r")
 	n.claim(jobs[1].ID, "w", "s")
 	n.hear(16 * time.Second)
-	beat.Draining = true
+	beat.Draining, beat.Trouble = true, "Its engine is away."
 	n.beat(beat)
 	all, err := n.Workers(n.ctx())
 	n.ok(err)
 	want := []ci.Worker{
-		{ID: "w", Name: "mill-07", Version: "1.2", Queue: queue, Slots: 4, Busy: 2, Draining: true, Executor: "docker", FirstAt: start, SeenAt: n.clock.now()},
+		{ID: "w", Name: "mill-07", Version: "1.2", Queue: queue, Slots: 4, Busy: 2, Draining: true, Trouble: "Its engine is away.", Executor: "docker", FirstAt: start, SeenAt: n.clock.now()},
 		{ID: "a", Name: "zulu", Queue: queue, Slots: 1, Lost: true, FirstAt: start, SeenAt: start},
 	}
 	if diff := cmp.Diff(want, all); diff != "" {

@@ -108,6 +108,8 @@ func testWhyWaiting(t *testing.T, n *node) {
 	check("stage", three, ci.Wait{Kind: ci.WaitStage, Queue: queue, Name: "test", Now: 2})
 	n.beat(ci.Heartbeat{WorkerID: "w", Queue: queue, Slots: 1, Draining: true})
 	check("draining", one, ci.Wait{Kind: ci.WaitDraining, Queue: queue})
+	n.beat(ci.Heartbeat{WorkerID: "w", Name: "mill-1", Queue: queue, Slots: 1, Draining: true, Trouble: "Its engine is away."})
+	check("trouble", one, ci.Wait{Kind: ci.WaitTrouble, Queue: queue, Name: "mill-1: Its engine is away."})
 	n.worker("w", 1)
 	check("next", one, ci.Wait{Kind: ci.WaitNext, Queue: queue})
 	check("next but one", two, ci.Wait{Kind: ci.WaitNext, Queue: queue, Ahead: 1})

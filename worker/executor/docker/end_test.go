@@ -108,7 +108,7 @@ func left(t *testing.T, c *client.Client, home string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	volumes, err := c.VolumeList(ctx, volume.ListOptions{})
+	volumes, err := c.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("dangling", "true"))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ const victimDir = "HEADRACE_TEST_VICTIM"
 
 // victim is a worker with a job, until it is killed.
 func victim(dir string) int {
-	e, err := docker.Open(context.Background(), docker.Config{Host: os.Getenv("DOCKER_HOST"), Dir: dir, Images: docker.Images{"default": servers.DockerImage}, FreeDisk: 1})
+	e, err := docker.Open(context.Background(), docker.Config{Host: os.Getenv("DOCKER_HOST"), Dir: dir, Images: docker.Images{"default": servers.DockerImage}, FreeDisk: 1, OpenNetwork: true})
 	if err == nil {
 		var p executor.Process
 		p, err = e.Start(context.Background(), executor.Spec{JobID: 1, Attempt: 1, Script: []byte("trap '' TERM; echo up; while :; do sleep 1; done"), Output: os.Stdout})
