@@ -157,6 +157,9 @@ func liveThrough(t *testing.T, s *store.Store) ci.Repository {
 	check(s.AddDeadLetter(ctx, ci.DeadLetter{Queue: "q"}))
 	_, err = s.CreateEnvVar(ctx, ci.NewEnvVar{RepositoryID: r.ID, Name: "A", Value: "1"})
 	check(err)
+	check(s.NoteHook(ctx, ci.HookDelivery{RepositoryID: r.ID, Forge: "github", Event: "ping", Delivery: "d", Outcome: "unused"}))
+	_, err = s.RepositoryKey(ctx, r.ID)
+	check(err)
 	_, err = s.ScriptToken(ctx)
 	check(err)
 	if err := errors.Join(errs...); err != nil {
