@@ -13,7 +13,6 @@ import (
 	"github.com/headrace/headrace/platform/coord"
 	"github.com/headrace/headrace/platform/hub"
 	"github.com/headrace/headrace/platform/intake/hooks"
-	"github.com/headrace/headrace/platform/travisyml"
 )
 
 // readiness says how the node is. Only the database decides whether it takes traffic: without Redis or RabbitMQ requests
@@ -103,21 +102,6 @@ func (n *Node) Health(ctx context.Context) Health {
 		h.Queues, h.Err = n.store.Queues(ctx)
 	}
 	return h
-}
-
-// lint says what the build language thinks of a configuration that is not in a repository.
-func lint(ctx context.Context, text []byte) []ci.ConfigMessage {
-	_, plan, err := travisyml.Load(ctx, travisyml.Input{Source: ".travis.yml", Text: text}, travisyml.Request{Type: "push", Branch: "main"}, travisyml.Limits{})
-	if err != nil {
-		return []ci.ConfigMessage{{Level: "error", Key: "root", Code: "syntax", Text: err.Error()}}
-	}
-	found := make([]ci.ConfigMessage, len(plan.Messages))
-	for i, m := range plan.Messages {
-		found[i] = ci.ConfigMessage{
-			Level: string(m.Level), Key: m.Key, Code: m.Code, Args: m.Args, Text: m.Text, Source: m.Source, Line: m.Line, Column: m.Column,
-		}
-	}
-	return found
 }
 
 // LocalToken returns the token of admin for commands on the node's machine: the one of the id while it is still there, else

@@ -298,7 +298,7 @@ func TestErrors_ShowNothingOfTheInside(t *testing.T) {
 func TestErrors_PanicsAreAnswered(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(d *Deps, _ *Config) {
-		d.Lint = func(context.Context, []byte) []ci.ConfigMessage { panic("hunter2") }
+		d.Lint = func(context.Context, []byte, ci.ExpandAs) ci.Expansion { panic("hunter2") }
 	})
 	got := b.do(t, http.MethodPost, "/api/lint", `{"content":"x"}`)
 	if got.Code != http.StatusInternalServerError || got.json(t)["error_type"] != "server_error" || strings.Contains(got.Body.String(), "hunter2") {

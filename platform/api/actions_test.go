@@ -165,6 +165,9 @@ func TestLint_TakesYAMLAsItIs(t *testing.T) {
 			t.Errorf("%s: %d %s", contentType, got.Code, got.Body)
 		}
 	}
+	if got := b.do(t, http.MethodPost, "/api/lint", "[]", "Content-Type", "text/yaml").json(t); at(got, "warnings", 0, "message") != "[error] on root: It is a list." || len(got["jobs"].([]any)) != 0 { //nolint:forcetypeassert // else the test ends
+		t.Errorf("a list answers %v", got)
+	}
 	if got := b.do(t, http.MethodPost, "/api/lint", ""); got.Code != http.StatusBadRequest {
 		t.Errorf("nothing to check answers %d", got.Code)
 	}

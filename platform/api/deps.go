@@ -19,8 +19,8 @@ type Deps struct {
 	Who func(context.Context) (ci.User, error)
 	// Ready says how the node is.
 	Ready func(context.Context) Readiness
-	// Lint says what the build language thinks of a configuration. Nil: there is no such route.
-	Lint func(ctx context.Context, text []byte) []ci.ConfigMessage
+	// Lint says what a configuration that is in no repository would come to. Nil: there is no such route.
+	Lint func(ctx context.Context, text []byte, as ci.ExpandAs) ci.Expansion
 	// Cluster says who the nodes are. Nil: this one alone.
 	Cluster func(context.Context) Cluster
 	// Scripts makes build scripts for foreign workers. Nil: there is no such route.

@@ -80,8 +80,15 @@ func setupOn(t *testing.T, where store.Config, change ...func(*Deps, *Config)) *
 	deps := Deps{
 		Store: s, Intake: b.work, Dispatcher: dispatcher{s}, Crons: crons{s}, Live: b.live, Who: who,
 		Ready: func(context.Context) Readiness { return b.ready },
-		Lint: func(_ context.Context, text []byte) []ci.ConfigMessage {
-			return []ci.ConfigMessage{{Level: "warn", Key: "language", Text: fmt.Sprintf("%d bytes", len(text)), Line: 1}, {Level: "info", Text: "not shown"}}
+		Lint: func(_ context.Context, text []byte, as ci.ExpandAs) ci.Expansion {
+			if string(text) == "[]" {
+				return ci.Expansion{Problem: "It is a list."}
+			}
+			return ci.Expansion{
+				Messages: []ci.ConfigMessage{{Level: "warn", Key: "language", Text: fmt.Sprintf("%d bytes", len(text)), Line: 1}, {Level: "info", Text: "not a warning"}},
+				Stages:   []string{"test"}, Skip: "On " + as.Branch + " there is a reason to skip " + string(as.Event) + ".",
+				Jobs: []ci.NewJob{{Name: "unit", Queue: "builds.linux", Config: ci.Config(`{"language":"ruby","os":"linux"}`)}, {Stage: -1, AllowFailure: true, Config: ci.Config(`{}`)}},
+			}
 		},
 	}
 	config := Config{Version: "1.2.3", Node: "mill-a", Closing: closing.Done()}
