@@ -124,10 +124,14 @@ func (e *Executor) Start(ctx context.Context, s executor.Spec) (executor.Process
 			return nil, err
 		}
 	}
-	return e.start(ctx, s)
+	p, err := e.start(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
-func (e *Executor) start(ctx context.Context, s executor.Spec) (executor.Process, error) {
+func (e *Executor) start(ctx context.Context, s executor.Spec) (*process, error) {
 	if err := e.enter(); err != nil {
 		return nil, err
 	}

@@ -54,7 +54,11 @@ route() { while read -r _ destination gateway _; do [ "$destination" = 00000000 
 	if err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, p.abandon)()
 	if _, err := p.Wait(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	var reached []string

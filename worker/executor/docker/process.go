@@ -94,6 +94,12 @@ func (p *process) force() {
 	}
 }
 
+// abandon ends the run also where the engine does not answer any more.
+func (p *process) abandon() {
+	p.stream.Close()
+	p.force()
+}
+
 // stop ends the container for a reason of the executor's own.
 func (p *process) stop(note string) {
 	p.mu.Lock()
