@@ -2,9 +2,11 @@ package local
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,5 +62,41 @@ func TestParseStat(t *testing.T) {
 		if _, ok := parseStat(bad); ok {
 			t.Errorf("parseStat(%q) took it", bad)
 		}
+	}
+}
+
+// TestMatcher_dates: what is older than a run is passed over by its date alone.
+func TestMatcher_dates(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, tt := range map[string]struct {
+		began time.Time
+		want  bool
+	}{
+		"a moment ago": {now.Add(-time.Second), true},
+		"not known":    {time.Time{}, false},
+	} {
+		if got := (matcher{began: tt.began}).dated(now); got != tt.want {
+			t.Errorf("%s: %t, want %t", name, got, tt.want)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "sleep", "600")
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	pid := cmd.Process.Pid
+	if (matcher{began: began}).older(pid) {
+		t.Error("a process of the run counts as older than it")
+	}
+	if (matcher{began: began.Add(lag / 2)}).older(pid) {
+		t.Error("a process that may be of the run counts as older than it")
+	}
+	if !(matcher{began: began.Add(time.Hour)}).older(pid) {
+		t.Error("a process that is an hour older does not count as older")
+	}
+	if found := (matcher{session: 1, path: "/nowhere", began: began.Add(time.Hour)}).find(); len(found) != 0 {
+		t.Errorf("found %v", found)
 	}
 }

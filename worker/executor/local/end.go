@@ -6,14 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forceEnd kills the processes that match until none is left, at most for two seconds.
-func (e *Executor) forceEnd(m matcher) {
+// forceEnd kills the processes that match until none is left, nor of those that were asked to end before, at most for two
+// seconds.
+func (e *Executor) forceEnd(m matcher, asked ...proc) {
 	const patience, pause = 2 * time.Second, 5 * time.Millisecond
 	end := time.NewTimer(patience)
 	defer end.Stop()
 	again := time.NewTimer(pause)
 	defer again.Stop()
-	var dying []proc
+	dying := asked
 	for {
 		found := m.find()
 		for _, p := range found {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,10 +25,12 @@ type matcher struct {
 	prefix bool
 	// since is when the script started, in the machine's ticks: what is older is none of its processes. 0: not known.
 	since uint64
+	// began is a time before that; the zero time: not known.
+	began time.Time
 }
 
-func matchRun(d runDir, pid int) matcher {
-	m := matcher{session: pid, path: string(d)}
+func matchRun(d runDir, pid int, began time.Time) matcher {
+	m := matcher{session: pid, path: string(d), began: began}
 	if st, ok := readStat(pid); ok {
 		m.since = st.started
 	}
@@ -53,9 +56,10 @@ func (m matcher) find() []proc {
 	}
 	children := map[int][]proc{}
 	var found []proc
+	dated := m.dated(time.Now())
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
+		if err != nil || pid == os.Getpid() || dated && m.older(pid) {
 			continue
 		}
 		st, ok := readStat(pid)
@@ -69,6 +73,22 @@ func (m matcher) find() []proc {
 		}
 	}
 	return withDescendants(found, children)
+}
+
+// lag is by how much the dates of the kernel may be behind.
+const lag = time.Second
+
+// dated reports whether dates can be compared with when the run began: the clock was not set meanwhile.
+func (m matcher) dated(now time.Time) bool {
+	apart := now.Round(0).Sub(m.began.Round(0)) - now.Sub(m.began)
+	return !m.began.IsZero() && max(apart, -apart) < lag/10
+}
+
+// older reports whether a process is certainly older than the run. Its directory dates from the first look into it, before
+// which the process was there: this costs a tenth of reading its line, for most of a machine's processes.
+func (m matcher) older(pid int) bool {
+	var st unix.Stat_t
+	return unix.Stat(procFile(pid, ""), &st) == nil && time.Unix(st.Ctim.Unix()).Before(m.began.Round(0).Add(-lag))
 }
 
 func withDescendants(found []proc, children map[int][]proc) []proc {

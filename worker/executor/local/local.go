@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -153,11 +154,12 @@ func (e *Executor) launch(dir runDir, s executor.Spec) (*process, error) {
 	cmd.Dir, cmd.Env = dir.home(), e.cfg.environ(dir, s.Env)
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(err, r.Close(), w.Close())
 	}
 	p := &process{
-		ex: e, cmd: cmd, dir: dir, pipe: r, out: s.Output,
+		ex: e, cmd: cmd, dir: dir, pipe: r, out: s.Output, began: began,
 		exited: make(chan struct{}), done: make(chan struct{}),
 	}
 	e.wg.Go(p.attend)

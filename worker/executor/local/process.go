@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -23,6 +24,8 @@ type process struct {
 	dir  runDir
 	pipe *os.File // of its output; the reading end
 	out  io.Writer
+	// began is a time before the script started.
+	began time.Time
 
 	exited chan struct{} // closed when the script has ended
 	done   chan struct{} // closed when all has: exit and err are set
@@ -30,7 +33,8 @@ type process struct {
 	err    error
 
 	mu     sync.Mutex
-	reaped bool // its process id may be another's from now on
+	reaped bool   // its process id may be another's from now on
+	asked  []proc // that were sent a signal: on its way out a process loses its mark before it has ended
 }
 
 // ID names the directory that it runs in.
@@ -73,9 +77,10 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 	group := p.cmd.Process.Pid
 	_ = unix.Kill(-group, sig) // an empty group is fine
-	for _, other := range matchRun(p.dir, group).find() {
+	for _, other := range matchRun(p.dir, group, p.began).find() {
 		if other.group != group {
 			other.signal(sig)
+			p.asked = append(p.asked, other)
 		}
 	}
 }
@@ -92,7 +97,10 @@ func (p *process) attend() {
 	_ = p.pipe.SetReadDeadline(time.Now().Add(p.ex.cfg.Linger))
 	complete := <-read
 	// Until it is reaped its number cannot be another's: the session of what it left behind is known for certain.
-	p.ex.forceEnd(matchRun(p.dir, p.cmd.Process.Pid))
+	p.mu.Lock()
+	asked := slices.Clone(p.asked)
+	p.mu.Unlock()
+	p.ex.forceEnd(matchRun(p.dir, p.cmd.Process.Pid, p.began), asked...)
 	if !complete {
 		p.drain()
 	}
