@@ -99,6 +99,9 @@ func (e *Executor) Close() error {
 	}
 	e.end()
 	e.wg.Wait()
+	if why, _ := e.Trouble(); why == "" {
+		e.sweep(context.WithoutCancel(e.life))
+	}
 	return errors.Join(e.engine.Close(), e.home.Close())
 }
 
@@ -203,7 +206,17 @@ func (e *Executor) launch(ctx context.Context, name string, s executor.Spec) (*p
 	if err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	// What the engine is asked to make it makes, also when nobody waits for the answer any more: then it could not be removed.
+	asked := ctx
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(asked), 2*patience)
+	defer cancel()
 	if err := e.makeNetwork(ctx, name); err != nil {
+		return nil, err
+	}
+	if err := asked.Err(); err != nil {
 		return nil, err
 	}
 	r := request{name: name, spec: s, image: img, labels: e.labels(name), quota: e.hasQuota()}
@@ -217,6 +230,9 @@ func (e *Executor) launch(ctx context.Context, name string, s executor.Spec) (*p
 			return nil, words(err, "The container of the job could not be prepared")
 		}
 	}
+	if err := asked.Err(); err != nil {
+		return nil, err
+	}
 	stream, err := e.engine.ContainerAttach(ctx, made.ID, container.AttachOptions{Stream: true, Stdin: true, Stdout: true})
 	if err != nil {
 		return nil, words(err, "The container of the job could not be listened to")
@@ -226,7 +242,7 @@ func (e *Executor) launch(ctx context.Context, name string, s executor.Spec) (*p
 		return nil, startFault(err, img)
 	}
 	p := newProcess(e, made.ID, name, stream, s)
-	e.startServices(ctx, p)
+	e.startServices(asked, p)
 	return p, nil
 }
 

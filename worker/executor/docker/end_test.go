@@ -127,7 +127,7 @@ func left(t *testing.T, c *client.Client, home string) []string {
 
 func TestEnd_leavesNothing(t *testing.T) {
 	t.Parallel()
-	jobs := 24
+	jobs := 12
 	if os.Getenv("HEADRACE_VERIFY") == "1" {
 		jobs = 200
 	}

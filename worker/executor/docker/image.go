@@ -105,6 +105,8 @@ func (e *Executor) examine(ctx context.Context, img *jobImage, user string) erro
 		return err
 	}
 	defer e.release(name)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience) // see launch
+	defer cancel()
 	made, err := e.engine.ContainerCreate(ctx, &container.Config{Image: img.id, Entrypoint: []string{"true"}, Labels: e.labels(name)},
 		&container.HostConfig{NetworkMode: "none"}, nil, nil, name)
 	if err != nil {

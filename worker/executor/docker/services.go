@@ -100,6 +100,11 @@ func (e *Executor) startService(ctx context.Context, p *process, name, beside st
 	for path := range maps.Keys(volumes) { // a volume would be a disk without a limit
 		host.Tmpfs[path] = fmt.Sprintf("rw,nosuid,nodev,size=%d", l.Memory)
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience) // see launch
+	defer cancel()
 	made, err := e.engine.ContainerCreate(ctx, &container.Config{Image: img.ID, Env: serviceEnv(name), Labels: e.labels(beside), Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}},
 		host, nil, nil, beside)
 	if err != nil {
