@@ -197,11 +197,10 @@ func (g *generator) provider(d deployment, fold string) {
 	for _, name := range options {
 		g.deployOption(d, name)
 	}
-	var files []string
+	g.linef("headrace_deploy_files=()")
 	for _, f := range d.list("file") {
-		files = append(files, envWord(f))
+		g.linef("headrace_file %s", quote(envWord(f)))
 	}
-	g.linef("headrace_deploy_files=(%s)", strings.Join(files, " "))
 	g.run(step{fold: fold, command: end("headrace_deploy_" + d.provider), shown: "deploy with " + d.provider})
 	for i, c := range d.list("run") {
 		g.run(step{fold: fmt.Sprintf("%s.run.%d", fold, i+1), command: c})
@@ -212,7 +211,7 @@ func (g *generator) provider(d deployment, fold string) {
 // code.
 func (g *generator) deployOption(d deployment, name string) {
 	if value, ok := d.branchText(name, g.job.Job.Branch); ok {
-		g.linef("headrace_deploy[%s]=%s", name, envWord(value))
+		g.linef("headrace_option %s %s", name, quote(envWord(value)))
 		return
 	}
 	sealed := d.object(name).text("secure")

@@ -7,6 +7,15 @@ headrace_deploy_files=()
 # headrace_condition TEST: what stands between [[ and ]] in bash.
 headrace_condition() { eval "[[ $1 ]]"; }
 
+# headrace_option NAME WORD: an option of the deployment; the word is bash. One that bash cannot read is left out.
+headrace_option() { eval "headrace_deploy[$1]=$2"; }
+
+# headrace_file WORD: a file to deploy, or a pattern.
+headrace_file() {
+  local headrace_name=
+  eval "headrace_name=$1" && headrace_deploy_files+=("$headrace_name")
+}
+
 headrace_deploy_allowed() {
   headrace_say "The deployment failed with exit code $1, which allow_failure lets pass."
 }
@@ -33,17 +42,17 @@ headrace_deploy_need() {
   done
 }
 
-# headrace_deploy_expand: the files, their patterns resolved if file_glob is set. Sets headrace_deploy_found.
+# headrace_deploy_expand: the files, their patterns resolved unless file_glob forbids it. Sets headrace_deploy_found.
 headrace_deploy_expand() {
   local pattern file
   headrace_deploy_found=()
   for pattern in "${headrace_deploy_files[@]}"; do
-    if [[ ${headrace_deploy[file_glob]:-} == true ]]; then
+    if [[ -f $pattern ]]; then
+      headrace_deploy_found+=("$pattern")
+    elif [[ ${headrace_deploy[file_glob]:-} == true ]] || [[ ${headrace_deploy[file_glob]:-} != false && $pattern == *[*?[]* ]]; then
       while IFS= read -r file; do
         [[ ! -f $file ]] || headrace_deploy_found+=("$file")
       done < <(shopt -s globstar && compgen -G "$pattern" | LC_ALL=C sort)
-    elif [[ -f $pattern ]]; then
-      headrace_deploy_found+=("$pattern")
     else
       printf 'There is no file %s.\n' "$pattern"
       return 1

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -148,41 +147,4 @@ func TestGenerate_shellcheck(t *testing.T) {
 		}
 		lint(name, withoutRuntime(got), "-e", "SC2154") // variables of the shared parts
 	}
-}
-
-// Whatever people write, there is a script, and bash can read it.
-func TestGenerate_realConfigs(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob("../../../shared/corpus/travisyml/*/expected.json")
-	if err != nil || len(files) == 0 {
-		t.Skip("the corpus of real configs is not here")
-	}
-	jobs := 0
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var expected struct {
-			Shared map[string]json.RawMessage
-			Jobs   []map[string]json.RawMessage
-		}
-		if err := json.Unmarshal(raw, &expected); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		for i, job := range expected.Jobs {
-			config := maps.Clone(expected.Shared)
-			maps.Copy(config, job)
-			script, err := Generate(jobOf(string(mustJSON(t, config))), Options{})
-			if err != nil {
-				t.Errorf("%s, job %d: %v", file, i, err)
-				continue
-			}
-			if i == 0 {
-				checkSyntax(t, script)
-			}
-			jobs++
-		}
-	}
-	t.Logf("%d scripts of %d files", jobs, len(files))
 }

@@ -107,7 +107,7 @@ func (g *generator) head() {
 	g.linef("#!/bin/bash")
 	g.linef("# The script of job %s of %s, made by Headrace.", oneLine(g.job.Job.Number), oneLine(g.job.Repository.Slug))
 	g.linef("# It ends with %d = passed, %d = failed, %d = errored: the job could not be set up.", ExitPassed, ExitFailed, ExitErrored)
-	g.linef("# shellcheck disable=SC1090,SC1091,SC2016,SC2034,SC2317,SC2319")
+	g.linef("# shellcheck disable=SC1090,SC1091,SC2016,SC2034,SC2088,SC2317,SC2319")
 	g.linef("")
 	g.text(runtimeText)
 	g.library()

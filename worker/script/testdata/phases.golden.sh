@@ -1,7 +1,7 @@
 #!/bin/bash
 # The script of job 12.3 of acme/app, made by Headrace.
 # It ends with 0 = passed, 1 = failed, 2 = errored: the job could not be set up.
-# shellcheck disable=SC1090,SC1091,SC2016,SC2034,SC2317,SC2319
+# shellcheck disable=SC1090,SC1091,SC2016,SC2034,SC2088,SC2317,SC2319
 
 # (runtime.sh)
 
