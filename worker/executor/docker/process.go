@@ -35,7 +35,7 @@ type process struct {
 
 	mu     sync.Mutex
 	record string // how the container said that it ended
-	forced bool   // killed by us
+	forced bool   // we wanted it to end
 	note   string // why the executor ended it
 }
 
@@ -59,6 +59,9 @@ func (p *process) Kill(ctx context.Context) error {
 		return nil
 	default:
 	}
+	p.mu.Lock()
+	p.forced = true // a request that comes before the first process is up ends the container too, without a word
+	p.mu.Unlock()
 	if ctx.Err() == nil {
 		grace, cancel := context.WithTimeout(ctx, p.ex.cfg.Grace)
 		defer cancel()
