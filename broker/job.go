@@ -69,6 +69,8 @@ type EnvVar struct {
 	// Secure, if set, is an encrypted text in the job's config that Value stands for; the variable has no name then. It is
 	// in no message: only in what a claim is answered with.
 	Secure string `json:"secure,omitempty"`
+	// SSHKey: Value is the private key that the job fetches with; the variable has no name then. It, too, is in no message.
+	SSHKey bool `json:"ssh_key,omitempty"`
 }
 
 // Timeouts are limits in seconds, null = the worker's own.

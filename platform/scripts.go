@@ -94,7 +94,7 @@ func (s scripts) secrets(ctx context.Context, job broker.Job) ([]broker.EnvVar, 
 	all, err := s.store.Secrets(ctx, id)
 	secrets := make([]broker.EnvVar, len(all))
 	for i, v := range all {
-		secrets[i] = broker.EnvVar{Name: v.Name, Value: v.Value, Secure: v.Secure}
+		secrets[i] = broker.EnvVar{Name: v.Name, Value: v.Value, Secure: v.Secure, SSHKey: v.SSHKey}
 	}
 	return secrets, err
 }

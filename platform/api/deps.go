@@ -56,6 +56,9 @@ type Store interface {
 
 	EnvVars(ctx context.Context, repoID int64) ([]ci.EnvVar, error)
 	RepositoryKey(ctx context.Context, repoID int64) (ci.RepositoryKey, error)
+	SSHKey(ctx context.Context, repoID int64) (ci.SSHKey, error)
+	SaveSSHKey(ctx context.Context, repoID int64, description, private string) (ci.SSHKey, error)
+	DeleteSSHKey(ctx context.Context, repoID int64) error
 	ReplaceRepositoryKey(ctx context.Context, repoID int64, private []byte) (ci.RepositoryKey, error)
 	EnvVar(ctx context.Context, repoID int64, id string) (ci.EnvVar, error)
 	// CreateEnvVar and UpdateEnvVar give a [fault.Conflict] where the name is taken for the branch.

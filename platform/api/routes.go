@@ -13,6 +13,7 @@ func (a *API) routes() []route {
 	list = append(list, a.requestRoutes()...)
 	list = append(list, a.envVarRoutes()...)
 	list = append(list, a.keyPairRoutes()...)
+	list = append(list, a.sshKeyRoutes()...)
 	list = append(list, a.hookRoutes()...)
 	list = append(list, a.settingRoutes()...)
 	list = append(list, a.queueRoutes()...)

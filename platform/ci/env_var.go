@@ -27,7 +27,9 @@ type EnvVar struct {
 	// Branch is the only branch whose jobs have it; empty: all have it.
 	Branch string
 	// Secure, of a value that a configuration holds encrypted, is the encrypted text. It has no name then, nor an id.
-	Secure    string
+	Secure string
+	// SSHKey: the value is the private key that the job fetches with. It has no name then, nor an id.
+	SSHKey    bool
 	CreatedAt time.Time
 	UpdatedAt time.Time // the value was set then
 }

@@ -36,7 +36,7 @@ func (h *Hub) addSecrets(ctx context.Context, c broker.Claim, answer *broker.Cla
 func letter(c broker.Claim, secrets []ci.EnvVar) (string, error) {
 	all := make([]broker.EnvVar, len(secrets))
 	for i, v := range secrets {
-		all[i] = broker.EnvVar{Name: v.Name, Value: v.Value, Secure: v.Secure}
+		all[i] = broker.EnvVar{Name: v.Name, Value: v.Value, Secure: v.Secure, SSHKey: v.SSHKey}
 	}
 	plain, err := json.Marshal(all)
 	if err != nil {

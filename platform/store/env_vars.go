@@ -176,7 +176,7 @@ func (s *Store) DeleteEnvVar(ctx context.Context, repoID int64, id string) error
 }
 
 // Secrets returns the secret variables, with their values, that a job is given on its way to a worker, and what the encrypted
-// values of its configuration stand for; none where its build is not trusted.
+// values of its configuration stand for, and the SSH key of the repository; none where its build is not trusted.
 func (s *Store) Secrets(ctx context.Context, jobID int64) (secrets []ci.EnvVar, err error) {
 	err = s.read(ctx, "find the secrets of a job", func(ctx context.Context, c conn) error {
 		var repoID int64
@@ -199,7 +199,11 @@ func (s *Store) Secrets(ctx context.Context, jobID int64) (secrets []ci.EnvVar, 
 		}
 		secrets = slices.DeleteFunc(ci.OfBranch(all, branch, true), func(v ci.EnvVar) bool { return v.Public })
 		more, err := s.opened(ctx, c, repoID, config)
-		secrets = append(secrets, more...)
+		if err != nil {
+			return err
+		}
+		key, err := s.sshKey(ctx, c, repoID)
+		secrets = slices.Concat(secrets, more, key)
 		return err
 	})
 	return secrets, err

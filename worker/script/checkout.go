@@ -24,6 +24,7 @@ func (g *generator) checkout() {
 	if skip, _ := git.flag("lfs_skip_smudge"); skip {
 		g.linef("export GIT_LFS_SKIP_SMUDGE=1")
 	}
+	g.sshKey()
 	c := newCloning(g, git)
 	g.linef(`headrace_enter "$HOME"/%s`, word(c.parent))
 	g.run(c.clone())
@@ -34,6 +35,15 @@ func (g *generator) checkout() {
 	}
 	c.commit()
 	g.submodules(c, git)
+}
+
+// sshKey lets git fetch with the key of the repository, also later in the job.
+func (g *generator) sshKey() {
+	for _, v := range g.job.EnvVars {
+		if v.SSHKey && g.job.Job.SecureEnvEnabled {
+			g.linef("headrace_ssh_key %s", quote(v.Value))
+		}
+	}
 }
 
 func (g *generator) noCheckout(why string) {

@@ -244,7 +244,7 @@ func (d deployment) branchText(name, branch string) (string, bool) {
 // opened is what a secure value of the config holds, where the job was given it.
 func (g *generator) opened(sealed string) (string, bool) {
 	for _, v := range g.job.EnvVars {
-		if v.Secure == sealed {
+		if v.Secure == sealed && !v.SSHKey {
 			return v.Value, true
 		}
 	}

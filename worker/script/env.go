@@ -82,7 +82,7 @@ func (g *generator) arch() {
 
 // variables exports the settings' variables, then the config's, which win.
 func (g *generator) variables(vars []envVar) {
-	settings := slices.DeleteFunc(slices.Clone(g.job.EnvVars), func(v broker.EnvVar) bool { return v.Secure != "" })
+	settings := slices.DeleteFunc(slices.Clone(g.job.EnvVars), func(v broker.EnvVar) bool { return v.Secure != "" || v.SSHKey })
 	if len(settings)+len(vars) > 0 {
 		g.section("Environment variables")
 	}
@@ -169,7 +169,7 @@ func (g *generator) nameAndSize(name, value string) bool {
 // hasSecrets reports whether the job is given a secret.
 func (g *generator) hasSecrets() bool {
 	for _, v := range g.job.EnvVars {
-		if !v.Public {
+		if !v.Public && !v.SSHKey {
 			return true
 		}
 	}

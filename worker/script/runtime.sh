@@ -339,6 +339,16 @@ headrace_announce() {
   fi
 }
 
+# headrace_ssh_key KEY: git fetches with this private key, and with no other; the file goes with the job's temporary ones.
+headrace_ssh_key() {
+  local file=$headrace_tmp/ssh/key
+  (umask 077 && mkdir -- "${file%/*}" && printf '%s' "$1" >"$file") || headrace_stop 'There is no room for the SSH key.'
+  # What hosts show the first time is believed, unless ~/.ssh/known_hosts says otherwise.
+  printf -v GIT_SSH_COMMAND 'ssh -i %q -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=accept-new' "$file"
+  export GIT_SSH_COMMAND
+  printf 'git fetches with the SSH key of the repository.\n'
+}
+
 # headrace_clone URL DIRECTORY BRANCH [OPTION...]: a branch (or tag) that is gone is left out: its commit may be in another.
 headrace_clone() {
   local url=$1 directory=$2 branch=$3 result

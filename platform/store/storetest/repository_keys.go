@@ -18,6 +18,7 @@ var keyTests = map[string]func(*testing.T, *node){
 	"a pair is made once":                               testKeyMade,
 	"a key is taken over":                               testKeyTakenOver,
 	"secure values are opened for trusted builds":       testSecureValues,
+	"an SSH key goes to trusted builds only":            testSSHKey,
 	"values are encrypted again for another repository": testReencrypt,
 }
 
@@ -101,4 +102,29 @@ func testReencrypt(t *testing.T, n *node) {
 	none, err := n.Reencrypt(n.ctx(), 99, to.ID, []string{closed})
 	n.ok(err)
 	equal(t, "values of a repository without a key", 0, len(none))
+}
+
+func testSSHKey(t *testing.T, n *node) {
+	r := n.repository("acme/app")
+	k, err := n.SaveSSHKey(n.ctx(), r.ID, "deploy key", string(shortKey()))
+	n.ok(err)
+	found, err := n.SSHKey(n.ctx(), r.ID)
+	n.ok(err)
+	same(t, "key", k, found)
+	for _, event := range []ci.Event{ci.EventPush, ci.EventPullRequest} {
+		b := n.build(r.ID, plan{event: event, jobs: []ci.NewJob{{Stage: -1, Queue: queue, Config: ci.Config(`{"script":"a"}`)}}})
+		got, err := n.Secrets(n.ctx(), b.Jobs[0].ID)
+		n.ok(err)
+		var want []ci.EnvVar
+		if event == ci.EventPush {
+			want = []ci.EnvVar{{RepositoryID: r.ID, SSHKey: true, Value: string(shortKey())}}
+		}
+		same(t, "secrets for "+string(event), want, got)
+	}
+	_, err = n.SaveSSHKey(n.ctx(), r.ID, "x", "hello")
+	equal(t, "code of no key", fault.Invalid, fault.CodeOf(err))
+	_, err = n.SaveSSHKey(n.ctx(), 99, "x", string(shortKey()))
+	equal(t, "code of a repository that is not there", fault.NotFound, fault.CodeOf(err))
+	n.ok(n.DeleteSSHKey(n.ctx(), r.ID))
+	equal(t, "code of a key that is gone", fault.NotFound, fault.CodeOf(n.DeleteSSHKey(n.ctx(), r.ID)))
 }
