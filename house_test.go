@@ -47,6 +47,7 @@ var house = []struct {
 	{"platform/dispatch", behind},
 	{"platform/hub", behind},
 	{"platform/archive", behind},
+	{"platform/cache", behind},
 	{"platform/live", behind},
 	{"platform/notify", behind},
 	{"platform/auth", behind},

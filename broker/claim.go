@@ -25,6 +25,11 @@ func (c Claim) Subject() string {
 	return fmt.Sprintf("secrets of job %d.%d run %s", c.JobID, c.Attempt, c.Run)
 }
 
+// CachesSubject is what the letter with the addresses of the job's cache is about.
+func (c Claim) CachesSubject() string {
+	return fmt.Sprintf("caches of job %d.%d run %s", c.JobID, c.Attempt, c.Run)
+}
+
 // ClaimAnswer says whether the worker owns the attempt.
 type ClaimAnswer struct {
 	JobID   int64  `json:"job_id"`
@@ -39,6 +44,9 @@ type ClaimAnswer struct {
 	Secrets string `json:"secrets,omitempty"`
 	// SecretsTrouble says, for people, why the job cannot be given its secrets. It must not run without them.
 	SecretsTrouble string `json:"secrets_trouble,omitempty"`
+	// Caches are the addresses of the job's cache, [Caches] as JSON, sealed to the key of the question: who has them can read
+	// and write it. Empty: it has none.
+	Caches string `json:"caches,omitempty"`
 }
 
 // Run names a run of an attempt.

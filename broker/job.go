@@ -19,6 +19,24 @@ type Job struct {
 	Meta       JobMeta         `json:"meta"`
 	Host       string          `json:"host,omitempty"` // of the web pages
 	Headrace   *JobExtra       `json:"headrace,omitempty"`
+	// Caches is for the script only: it is in no message.
+	Caches *Caches `json:"-"`
+}
+
+// Caches are the addresses at which a job gets what jobs before it kept, and puts what those after it shall have.
+type Caches struct {
+	Fetch CacheLink `json:"fetch"`
+	// Store is empty where the job may only read.
+	Store CacheLink `json:"store"`
+	// MaxBytes is the most that is taken.
+	MaxBytes int64 `json:"max_bytes"`
+}
+
+// CacheLink is an address that is its own proof.
+type CacheLink struct {
+	URL string `json:"url,omitempty"`
+	// Pin is the key of the certificate that the node has made itself, as curl names keys.
+	Pin string `json:"pin,omitempty"`
 }
 
 // JobDetails is what the job is and which commit it builds.

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 
@@ -27,6 +28,9 @@ type scriptStore interface {
 type scripts struct {
 	store scriptStore
 	keys  *seal.Keys // of the cluster; nil: no attempt has a token, and nothing has secrets
+	// caches says where a job gets and puts its cache.
+	caches func(ctx context.Context, jobID int64) (*broker.Caches, error)
+	log    *slog.Logger
 }
 
 // Allowed says whether the token is what such a worker must show.
@@ -68,11 +72,24 @@ func (s scripts) Script(ctx context.Context, message []byte, jobID string) ([]by
 		return nil, err
 	}
 	job.EnvVars = slices.Concat(job.EnvVars, secrets)
+	job.Caches = s.cachesOf(ctx, job)
 	text, err := script.Generate(job, script.Options{OwnMachine: true}) // foreign workers run each job in a container or machine of its own
 	if err != nil {
 		return script.Problem(err), nil
 	}
 	return text, nil
+}
+
+// cachesOf are the addresses of the job's cache, for a message whose token was found right. Without them it runs all the same.
+func (s scripts) cachesOf(ctx context.Context, job broker.Job) *broker.Caches {
+	if s.caches == nil || job.Headrace == nil || job.Headrace.ScriptToken == "" {
+		return nil
+	}
+	links, err := s.caches(ctx, job.Job.ID)
+	if err != nil {
+		s.log.WarnContext(ctx, "a job runs without its cache", "job_id", job.Job.ID, "err", err)
+	}
+	return links
 }
 
 // secrets are those of the job, for a message with the token of its attempt, while that may begin; none for one that shows

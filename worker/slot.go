@@ -79,7 +79,9 @@ func (w *Worker) own(stop context.Context, t *task, d broker.Delivery) bool {
 		w.ack(d)
 		return false
 	}
-	t.secrets, t.trouble = secretsOf(answer, w.claims.claim(t.key, t.box), t.box)
+	asked := w.claims.claim(t.key, t.box)
+	t.secrets, t.trouble = secretsOf(answer, asked, t.box)
+	t.caches = w.cachesOf(answer, asked, t.box)
 	t.setClaimed()
 	w.beats.wake.Wake()
 	w.ack(d)

@@ -20,6 +20,7 @@ type task struct {
 	box     *seal.Letterbox // of the question whether it may run
 	secrets []broker.EnvVar // from the answer
 	trouble string          // why the secrets are not there
+	caches  *broker.Caches  // from the answer; nil: none
 
 	ctx context.Context //nolint:containedctx // it is the life of the run: it ends once, with an *ending as its cause
 	die context.CancelCauseFunc

@@ -43,6 +43,7 @@ func (h *Hub) answerClaim(ctx context.Context, c broker.Claim) error {
 			h.seldom.warn(ctx, "the secrets of a job cannot be read", "err", err)
 			return nil
 		}
+		h.addCaches(ctx, c, &answer)
 		log.InfoContext(ctx, "a worker has a job")
 	case fault.Is(err, fault.Conflict), fault.Is(err, fault.NotFound):
 		answer.Reason = fault.Message(err)

@@ -70,6 +70,8 @@ type Config struct {
 	Collect time.Duration
 	// Retry is the policy while the store is away. Default: from 100 ms to 5 s.
 	Retry run.Backoff
+	// Caches says where a job gets and puts its cache; nil for none. Default: no job has one.
+	Caches func(ctx context.Context, jobID int64) (*broker.Caches, error)
 	// Log takes what an operator may want to know. Default: nothing is logged.
 	Log *slog.Logger
 }

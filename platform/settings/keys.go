@@ -53,6 +53,7 @@ func Keys() []Key {
 		{Name: "ha.enabled", Help: "more than one node may run; needs the three URLs", set: boolean(func(s *Settings) *bool { return &s.HAEnabled })},
 		{Name: "ha.node_id", Help: "unique id of this node; empty: made once", set: text(func(s *Settings) *string { return &s.NodeID })},
 		{Name: "ha.node_name", Help: "name of this node for people; default: the host's", set: text(func(s *Settings) *string { return &s.NodeName })},
+		{Name: "ha.advertise_url", Help: "https://host:port at which jobs and other nodes reach this node itself; empty: as the pages are reached", set: text(func(s *Settings) *string { return &s.AdvertiseURL })},
 		{Name: "cluster_key", Help: "keys of the cluster, base64, newest first, commas between; empty: made once in the data directory", Secret: true, set: clusterKey},
 		{Name: "admin_password", Help: "first password of admin and operator", Secret: true, set: func(s *Settings, v string) error { s.AdminPassword = Secret(v); return nil }},
 		{Name: "trusted_proxies", Help: "addresses or networks whose X-Forwarded-* count, commas between", set: proxies},
@@ -71,6 +72,13 @@ func Keys() []Key {
 		{Name: "limits.lease", Help: "how long a worker may be silent before its jobs run again elsewhere (15s)", set: duration(func(s *Settings) *time.Duration { return &s.Lease })},
 		{Name: "retention.log_days", Help: "how many days logs are kept, counted from the day on which they began; 0: for ever", set: number(func(s *Settings) *int { return &s.LogDays })},
 		{Name: "retention.log_compact", Help: "how long after its end a log is compressed (3m)", set: duration(func(s *Settings) *time.Duration { return &s.LogCompact })},
+		{Name: "retention.cache_days", Help: "how many days a cache of builds is kept that nobody uses; 0: until there is no room", set: number(func(s *Settings) *int { return &s.CacheDays })},
+		{Name: "caches.max_bytes", Help: "how many bytes one cache of builds may have, packed (2 GiB)", set: size(func(s *Settings) *int64 { return &s.CacheBytes })},
+		{Name: "caches.total_bytes", Help: "how many bytes all caches of builds on the node's disk, or in S3, may have (20 GiB)", set: size(func(s *Settings) *int64 { return &s.CacheTotal })},
+		{Name: "caches.s3.url", Help: "https://host/bucket, or with a folder behind it, for caches of builds; empty: the node's disk", set: text(func(s *Settings) *string { return &s.CacheS3.URL })},
+		{Name: "caches.s3.region", Help: "region of the bucket (us-east-1)", set: text(func(s *Settings) *string { return &s.CacheS3.Region })},
+		{Name: "caches.s3.access_key", Help: "id of the access key for the bucket", Secret: true, set: func(s *Settings, v string) error { s.CacheS3.AccessKey = Secret(v); return nil }},
+		{Name: "caches.s3.secret_key", Help: "its secret", Secret: true, set: func(s *Settings, v string) error { s.CacheS3.SecretKey = Secret(v); return nil }},
 		{Name: "log.level", Help: "debug, info, warn or error", set: func(s *Settings, v string) error { return s.LogLevel.UnmarshalText([]byte(v)) }},
 		{Name: "log.format", Help: "text or json", set: oneOf(func(s *Settings) *string { return &s.LogFormat }, "text", "json")},
 	}
@@ -82,6 +90,10 @@ func text(at func(*Settings) *string) func(*Settings, string) error {
 
 func boolean(at func(*Settings) *bool) func(*Settings, string) error {
 	return func(s *Settings, v string) (err error) { *at(s), err = strconv.ParseBool(v); return err }
+}
+
+func size(at func(*Settings) *int64) func(*Settings, string) error {
+	return func(s *Settings, v string) (err error) { *at(s), err = strconv.ParseInt(v, 10, 64); return err }
 }
 
 func number(at func(*Settings) *int) func(*Settings, string) error {

@@ -34,6 +34,13 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // TLSFiles names the PEM files of a connection.
 type TLSFiles struct{ CA, Cert, Key string }
 
+// S3 is a bucket.
+type S3 struct {
+	URL, Region string
+	// AccessKey and SecretKey sign what is asked of it.
+	AccessKey, SecretKey Secret
+}
+
 // Settings are the settings of one node. [Load] makes them; the zero value is not usable.
 type Settings struct {
 	// DataDir holds all that the node keeps on its disk.
@@ -71,6 +78,13 @@ type Settings struct {
 	// LogDays is how many days logs are kept, 0: for ever; LogCompact how long after its end a log is compressed.
 	LogDays    int
 	LogCompact time.Duration
+	// CacheBytes bounds a cache of builds, CacheTotal all of a node or, in S3, of the bucket; CacheDays is how many days one is
+	// kept that nobody uses, 0: for ever. With an empty CacheS3.URL caches are on the node's disk.
+	CacheBytes, CacheTotal int64
+	CacheDays              int
+	CacheS3                S3
+	// AdvertiseURL is how jobs and other nodes reach this node itself; empty: as the pages are reached.
+	AdvertiseURL string
 	// Lease is for how long, in hearing time, a worker may be silent.
 	Lease time.Duration
 	// LogLevel and LogFormat are of the node's own log.
@@ -106,7 +120,7 @@ func defaults() Settings {
 	return Settings{
 		DataDir: "/var/lib/headrace", ListenHTTP: ":80", ListenHTTPS: ":443", ListenDashboard: ":8800",
 		NodeName: name, Attempts: 3, Jobs: 200, JobTimeout: 50 * time.Minute, LogSilence: 10 * time.Minute,
-		LogBytes: 64 << 20, LogCompact: 3 * time.Minute, Lease: 15 * time.Second, LogFormat: "text", origin: map[string]string{},
+		CacheBytes: 2 << 30, CacheTotal: 20 << 30, CacheDays: 28, LogBytes: 64 << 20, LogCompact: 3 * time.Minute, Lease: 15 * time.Second, LogFormat: "text", origin: map[string]string{},
 	}
 }
 
@@ -135,11 +149,14 @@ func (s Settings) check() error {
 	for key, n := range map[string]int64{
 		"limits.attempts": int64(s.Attempts), "limits.jobs": int64(s.Jobs), "limits.log_bytes": s.LogBytes,
 		"limits.job_timeout": int64(s.JobTimeout), "limits.log_silence": int64(s.LogSilence), "limits.lease": int64(s.Lease),
-		"retention.log_compact": int64(s.LogCompact),
+		"retention.log_compact": int64(s.LogCompact), "caches.max_bytes": s.CacheBytes, "caches.total_bytes": s.CacheTotal,
 	} {
 		if n <= 0 {
 			return fault.Field(key, "%s must be more than 0.", key)
 		}
+	}
+	if s.CacheDays < 0 {
+		return fault.Field("retention.cache_days", "retention.cache_days must be a number of days, or 0 to keep caches until there is no room.")
 	}
 	if s.LogDays < 0 {
 		return fault.Field("retention.log_days", "retention.log_days must be a number of days, or 0 to keep logs for ever.")

@@ -50,6 +50,9 @@ func (g *generator) library() {
 	if g.config.has("deploy") {
 		g.text(deployText)
 	}
+	if g.caching != nil && g.job.Caches != nil {
+		g.text(cacheText)
+	}
 }
 
 // machine writes the part that changes the machine, for which it must be root.

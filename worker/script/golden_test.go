@@ -48,7 +48,10 @@ func goldenJobs() map[string]broker.Job {
 	env.EnvVars = []broker.EnvVar{
 		{Name: "TOKEN", Value: "it's $(secret)"}, {Name: "REGION", Value: "eu-1", Public: true}, {Name: "A-B", Value: "x", Public: true},
 	}
+	cached := jobOf(`{"language":"cpp","compiler":"gcc","cache":{"ccache":true,"apt":true,"pip":false,"edge":true,"timeout":20,"directories":["~/.m2","$HOME/a b","*/target"]},"script":"make","before_cache":"rm -f x"}`)
+	cached.Caches = &broker.Caches{Fetch: broker.CacheLink{URL: "https://ci.mill.example/caches/5/x?tag=a", Pin: "sha256//x"}, Store: broker.CacheLink{URL: "https://ci.mill.example/caches/5/x?tag=b"}, MaxBytes: 77}
 	return map[string]broker.Job{
+		"cache": cached,
 		"phases": jobOf(`{"language":"shell","before_install":["set -e","a"],"install":"b","before_script":["c"],"script":["one","if true; then\n  echo 'two'\nfi"],
 			"before_cache":"d","after_success":["e"],"after_failure":["f","g"],"after_script":["h"]}`),
 		"ruby":    jobOf(`{"language":"ruby","rvm":"3.2","gemfile":"gemfiles/rails 7.gemfile","cache":{"bundler":true}}`),
@@ -103,7 +106,7 @@ func TestGenerate_golden(t *testing.T) {
 func bytesHasRuntime(script []byte) bool { return bytes.Count(script, []byte(runtimeText)) == 1 }
 
 func withoutRuntime(script []byte) []byte {
-	for name, text := range map[string]string{"runtime": runtimeText, "addons": rootText, "services": servicesText, "apt": aptText, "deploy": deployText} {
+	for name, text := range map[string]string{"runtime": runtimeText, "addons": rootText, "services": servicesText, "apt": aptText, "deploy": deployText, "cache": cacheText} {
 		script = bytes.Replace(script, []byte(text), []byte("# ("+name+".sh)\n"), 1)
 	}
 	return script
@@ -136,7 +139,7 @@ func TestGenerate_shellcheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	lint("with runtime.sh", whole)
-	if whole, err = Generate(jobOf(`{"services":["redis","xvfb"],"addons":{"apt":{"packages":["jq"]}},"deploy":"script","script":"true"}`), Options{}); err != nil {
+	if whole, err = Generate(jobOf(`{"services":["redis","xvfb"],"addons":{"apt":{"packages":["jq"]}},"deploy":"script","cache":{"pip":true},"script":"true"}`), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	lint("with all that is shared", whole)

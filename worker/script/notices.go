@@ -28,7 +28,6 @@ func unsupported(c config) []string {
 			lines = append(lines, fmt.Sprintf(format, strings.Join(things, ", ")))
 		}
 	}
-	note("cache: %s: nothing is kept between builds yet by this version of Headrace.", c.object("cache").names())
 	note("workspaces: %s: files are not passed from job to job yet by this version of Headrace.", c.object("workspaces").names())
 	note("android: the components %s are not installed yet by this version of Headrace.", c.object("android").list("components"))
 	if c.object("git").text("strategy") == "tarball" {

@@ -9,6 +9,7 @@ func (g *generator) phases(lang language) {
 	g.custom("before_script")
 	g.orDefault("script", lang.script)
 	g.custom("before_cache")
+	g.cacheStore()
 	g.eitherCustom("after_success", "after_failure")
 	g.deploys()
 	g.custom("after_script")

@@ -46,6 +46,7 @@ type generator struct {
 	job     broker.Job
 	options Options
 	config  config
+	caching *caching // nil: the job keeps nothing
 	body
 }
 
@@ -56,7 +57,7 @@ func Generate(j broker.Job, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &generator{job: j, options: o.withDefaults(j), config: c}
+	g := &generator{job: j, options: o.withDefaults(j), config: c, caching: cachingOf(c)}
 	if err := g.check(); err != nil {
 		return nil, err
 	}
@@ -74,6 +75,7 @@ func Generate(j broker.Job, o Options) ([]byte, error) {
 	g.checkout()
 	g.variables(vars)
 	g.language(lang)
+	g.cacheFetch()
 	g.phases(lang)
 	g.linef(`exit "$headrace_result"`)
 	g.linef("}")

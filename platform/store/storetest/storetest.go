@@ -23,7 +23,7 @@ type Database func(config store.Config) *store.Store
 func Run(t *testing.T, create func(t *testing.T) Database) {
 	t.Helper()
 	for name, group := range map[string]map[string]func(*testing.T, *node){
-		"crons": cronTests, "keys": keyTests,
+		"crons": cronTests, "keys": keyTests, "caches": cacheTests,
 		"users": userTests, "repositories": repositoryTests, "requests": requestTests, "builds": buildTests, "results": resultTests,
 		"dispatch": dispatchTests, "hub": hubTests, "hearing": hearingTests, "logs": logTests, "keeping logs": logKeepingTests, "nodes": nodeTests, "life": lifeTests, "foreign": foreignTests,
 		"model": modelTests(), "dead letters": deadLetterTests, "hooks": hookTests, "variables": envVarTests, "settings": settingsTests, "limits": limitTests, "pause": pauseTests, "superseding": supersedeTests,

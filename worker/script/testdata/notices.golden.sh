@@ -15,7 +15,6 @@ headrace_own=
 {
 
 # ---- What this version does not do ----
-headrace_say 'cache: pip: nothing is kept between builds yet by this version of Headrace.'
 headrace_say 'workspaces: use: files are not passed from job to job yet by this version of Headrace.'
 headrace_say 'os: osx was asked for. The job runs on the system that this worker has.'
 
@@ -118,6 +117,9 @@ fi
 headrace_announce python --version
 headrace_announce python3 --version
 headrace_announce pip --version
+
+# ---- cache ----
+headrace_say 'cache: the platform gives this job no place for a cache. It runs without one.'
 
 # ---- install ----
 headrace_say 'install: ignore, so nothing runs in this phase.'

@@ -9,9 +9,6 @@
 # In braces, so that bash reads all of it before it runs any of it.
 {
 
-# ---- What this version does not do ----
-headrace_say 'cache: bundler: nothing is kept between builds yet by this version of Headrace.'
-
 # ---- Built-in variables ----
 export CI=true
 export TRAVIS=true
@@ -99,6 +96,9 @@ if [[ -f 'gemfiles/rails 7.gemfile' ]]; then export BUNDLE_GEMFILE=$PWD/'gemfile
 headrace_announce ruby --version
 headrace_announce gem --version
 headrace_announce bundle --version
+
+# ---- cache ----
+headrace_say 'cache: the platform gives this job no place for a cache. It runs without one.'
 
 # ---- install ----
 headrace_phase=install

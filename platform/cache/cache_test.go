@@ -1,0 +1,442 @@
+package cache_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/fault"
+	"github.com/headrace/headrace/internal/seal"
+	"github.com/headrace/headrace/platform/cache"
+	"github.com/headrace/headrace/platform/cache/cachetest"
+	"github.com/headrace/headrace/platform/ci"
+	"github.com/headrace/headrace/platform/store"
+)
+
+func TestDisk(t *testing.T) {
+	t.Parallel()
+	cachetest.Run(t, func(t *testing.T, where string) cache.Blobs {
+		d, err := cache.OpenDisk(where, "node-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	})
+}
+
+func TestDisk_staysBelowItsFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, err := cache.OpenDisk(filepath.Join(dir, "kept"), "node-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Put(t.Context(), "../x", cachetest.Upload(t, dir, []byte("x"))); err == nil {
+		t.Error("it was put outside")
+	}
+	if err := d.Put(t.Context(), "1/a/x", cachetest.Upload(t, dir, []byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Delete(t.Context(), "1/a/x"); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Join(dir, "kept")); err != nil || len(left) != 0 {
+		t.Errorf("empty folders stay: %v %v", left, err)
+	}
+}
+
+// bucket is a server that checks signatures as S3 does, and keeps objects.
+type bucket struct {
+	t  *testing.T
+	mu sync.Mutex
+	by map[string][]byte
+}
+
+func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	sum := sha256.Sum256(body)
+	auth := r.Header.Get("Authorization")
+	_, names, _ := strings.Cut(auth, "SignedHeaders=")
+	names, signature, _ := strings.Cut(names, ", Signature=")
+	when, timeErr := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+	signed := strings.Split(names, ";")
+	switch {
+	case err != nil, timeErr != nil, time.Since(when).Abs() > time.Minute, !strings.Contains(auth, "Credential=access/"+when.Format("20060102")+"/eu-north-1/s3/aws4_request"),
+		r.Header.Get("X-Amz-Content-Sha256") != hex.EncodeToString(sum[:]), r.Header.Get("Range") != "" && !strings.Contains(names, "range"),
+		!strings.Contains(names, "host;"), cache.Signature(r, signed, "eu-north-1", "secret") != signature:
+		http.Error(w, "SignatureDoesNotMatch", http.StatusForbidden)
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	object, there := b.by[r.URL.Path]
+	switch r.Method {
+	case http.MethodPut:
+		if r.ContentLength != int64(len(body)) {
+			http.Error(w, "MissingContentLength", http.StatusLengthRequired)
+			return
+		}
+		b.by[r.URL.Path] = body
+	case http.MethodDelete:
+		delete(b.by, r.URL.Path)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		if !there {
+			http.Error(w, "NoSuchKey", http.StatusNotFound)
+			return
+		}
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(object)))
+	}
+}
+
+func newBucket(t *testing.T) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(&bucket{t: t, by: map[string][]byte{}})
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestS3(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	servers := map[string]*httptest.Server{}
+	cachetest.Run(t, func(t *testing.T, where string) cache.Blobs {
+		mu.Lock()
+		defer mu.Unlock()
+		if servers[where] == nil {
+			servers[where] = newBucket(t)
+		}
+		s, err := cache.OpenS3(cache.S3Config{URL: servers[where].URL + "/bucket/some folder", Region: "eu-north-1", AccessKey: "access", SecretKey: "secret"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}
+
+// TestSignature holds the signature equal to the first example of Amazon's description of version 4 for S3.
+func TestSignature(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodGet, "https://examplebucket.s3.amazonaws.com/test.txt", nil)
+	r.Header.Set("Range", "bytes=0-9")
+	r.Header.Set("X-Amz-Content-Sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+	r.Header.Set("X-Amz-Date", "20130524T000000Z")
+	got := cache.Signature(r, []string{"host", "range", "x-amz-content-sha256", "x-amz-date"}, "us-east-1", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+	if want := "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"; got != want {
+		t.Errorf("signature %s, want %s", got, want)
+	}
+}
+
+func TestS3_troubles(t *testing.T) {
+	t.Parallel()
+	for _, c := range []cache.S3Config{
+		{URL: "bucket", AccessKey: "a", SecretKey: "s"}, {URL: "https://host", AccessKey: "a", SecretKey: "s"}, {URL: "https://host/bucket"},
+		{URL: "https://u:p@host/bucket", AccessKey: "a", SecretKey: "s"},
+	} {
+		if _, err := cache.OpenS3(c); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", c.URL, err)
+		}
+	}
+	server := newBucket(t)
+	for name, c := range map[string]cache.S3Config{
+		"another secret": {URL: server.URL + "/bucket", Region: "eu-north-1", AccessKey: "access", SecretKey: "other"},
+		"nobody there":   {URL: "http://127.0.0.1:1/bucket", Region: "eu-north-1", AccessKey: "access", SecretKey: "secret"},
+	} {
+		s, err := cache.OpenS3(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Put(t.Context(), "1/a/x", cachetest.Upload(t, t.TempDir(), []byte("x"))); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("%s: put: %v", name, err)
+		}
+		if _, err := s.Open(t.Context(), "1/a/x", 0); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("%s: open: %v", name, err)
+		}
+		if err := s.Delete(t.Context(), "1/a/x"); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("%s: delete: %v", name, err)
+		}
+	}
+}
+
+// platform is a Cache behind a server, on a database of its own.
+type platform struct {
+	t     *testing.T
+	cache *cache.Cache
+	store *store.Store
+	url   string
+	dir   string
+	jobs  []int64
+	repo  ci.Repository
+	now   func() time.Time
+}
+
+func newPlatform(t *testing.T, change func(*cache.Config)) *platform {
+	t.Helper()
+	keys, err := seal.ParseKeys(seal.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &platform{t: t, dir: t.TempDir()}
+	if p.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(p.dir, "db"), Keys: keys}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.store.Close() })
+	disk, err := cache.OpenDisk(filepath.Join(p.dir, "kept"), "node-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.cache.ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	p.url = server.URL
+	c := cache.Config{Dir: filepath.Join(p.dir, "incoming"), Keys: keys, Address: func() string { return server.URL }, Pin: "sha256//pin"}
+	if change != nil {
+		change(&c)
+	}
+	if p.cache, err = cache.New(p.store, disk, c); err != nil {
+		t.Fatal(err)
+	}
+	if p.repo, err = p.store.AddRepository(t.Context(), ci.NewRepository{Slug: "acme/app", SourceURL: "https://git.example/app", DefaultBranch: "main"}); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// job makes a build of one job.
+func (p *platform) job(b ci.NewBuild, config string) int64 {
+	p.t.Helper()
+	ctx := p.t.Context()
+	if _, _, err := p.store.CreateRequest(ctx, ci.NewRequest{RepositoryID: p.repo.ID, Event: ci.EventPush, Branch: b.Branch}); err != nil {
+		p.t.Fatal(err)
+	}
+	q, ok, err := p.store.ClaimRequest(ctx, "test", time.Minute)
+	if err != nil || !ok {
+		p.t.Fatal(ok, err)
+	}
+	b.RequestID, b.RepositoryID, b.Config = q.ID, p.repo.ID, ci.Config(`{}`)
+	b.Commit = ci.Commit{SHA: "0123456789abcdef", Ref: "refs/heads/main"}
+	b.Jobs = []ci.NewJob{{Stage: -1, Queue: "builds.linux", Config: ci.Config(config)}}
+	made, err := p.store.CreateBuild(ctx, b, q.Tries)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return made.Jobs[0].ID
+}
+
+func (p *platform) links(jobID int64) broker.Caches {
+	p.t.Helper()
+	links, err := p.cache.Links(p.t.Context(), jobID)
+	if err != nil || links == nil {
+		p.t.Fatalf("links: %v %v", links, err)
+	}
+	return *links
+}
+
+func (p *platform) push(branch string) broker.Caches {
+	p.t.Helper()
+	return p.links(p.job(ci.NewBuild{Event: ci.EventPush, Branch: branch, Trusted: true}, `{"cache":{"directories":["x"]}}`))
+}
+
+func do(t *testing.T, method, address, body string, headers ...string) (int, string, http.Header) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text), resp.Header
+}
+
+func wantStatus(t *testing.T, what string, want int, status int, text string) {
+	t.Helper()
+	if status != want {
+		t.Errorf("%s: %d %s, want %d", what, status, text, want)
+	}
+}
+
+func TestCache_branches(t *testing.T) {
+	t.Parallel()
+	p := newPlatform(t, nil)
+	main, dev := p.push("main"), p.push("dev")
+	status, text, _ := do(t, http.MethodGet, dev.Fetch.URL, "")
+	wantStatus(t, "nothing yet", http.StatusNotFound, status, text)
+	status, text, _ = do(t, http.MethodPut, main.Store.URL, "of main")
+	wantStatus(t, "store", http.StatusCreated, status, text)
+	status, text, header := do(t, http.MethodGet, dev.Fetch.URL, "")
+	if status != http.StatusOK || text != "of main" || header.Get("X-Headrace-Branch") != "main" || header.Get("X-Headrace-Age") != "0" {
+		t.Errorf("dev gets %d %q %v", status, text, header)
+	}
+	sum := sha256.Sum256([]byte("of main"))
+	if got := header.Get(cache.ChecksumHeader); got != hex.EncodeToString(sum[:]) {
+		t.Errorf("checksum %s", got)
+	}
+	status, text, _ = do(t, http.MethodPut, dev.Store.URL, "of dev")
+	wantStatus(t, "store", http.StatusCreated, status, text)
+	pull := p.links(p.job(ci.NewBuild{Event: ci.EventPullRequest, Branch: "dev", PullRequest: &ci.PullRequest{Number: 4}}, `{"cache":{"directories":["x"]}}`))
+	if _, text, _ = do(t, http.MethodGet, pull.Fetch.URL, ""); text != "of dev" || pull.Store.URL != "" {
+		t.Errorf("a pull request from a fork gets %q, and may store at %q", text, pull.Store.URL)
+	}
+	own := p.links(p.job(ci.NewBuild{Event: ci.EventPullRequest, Branch: "dev", Trusted: true, PullRequest: &ci.PullRequest{Number: 5, Own: true}}, `{"cache":{"directories":["x"]}}`))
+	status, text, _ = do(t, http.MethodPut, own.Store.URL, "of 5")
+	wantStatus(t, "store", http.StatusCreated, status, text)
+	for links, want := range map[broker.Caches]string{own: "of 5", pull: "of dev", main: "of main"} {
+		if _, text, _ = do(t, http.MethodGet, links.Fetch.URL, ""); text != want {
+			t.Errorf("got %q, want %q", text, want)
+		}
+	}
+}
+
+func TestCache_addresses(t *testing.T) {
+	t.Parallel()
+	p := newPlatform(t, nil)
+	main := p.push("main")
+	for what, address := range map[string]string{
+		"another branch":     strings.Replace(main.Store.URL, "branch=main", "branch=dev", 1),
+		"one more branch":    main.Store.URL + "&branch=dev",
+		"another name":       strings.Replace(main.Store.URL, "cache-", "cachf-", 1),
+		"another repository": strings.Replace(main.Store.URL, cache.Path+strconv.FormatInt(p.repo.ID, 10), cache.Path+"77", 1),
+		"a longer time":      strings.Replace(main.Store.URL, "until=1", "until=9", 1),
+		"the one to fetch":   main.Fetch.URL,
+		"no tag":             strings.Split(main.Store.URL, "&tag")[0],
+		"nothing":            p.url + cache.Path,
+	} {
+		status, text, _ := do(t, http.MethodPut, address, "x")
+		wantStatus(t, what, http.StatusForbidden, status, text)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodDelete, http.MethodPost} {
+		status, text, _ := do(t, method, main.Store.URL, "")
+		wantStatus(t, method, http.StatusForbidden, status, text)
+	}
+	over := newPlatform(t, func(c *cache.Config) { c.For = time.Nanosecond }).push("main")
+	u, err := url.Parse(over.Store.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until, err := strconv.ParseInt(u.Query().Get("until"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(until+1, 1))
+	defer cancel()
+	<-ctx.Done()
+	status, text, _ := do(t, http.MethodPut, over.Store.URL, "x")
+	wantStatus(t, "too late", http.StatusForbidden, status, text)
+}
+
+func TestCache_halfIsNone(t *testing.T) {
+	t.Parallel()
+	p := newPlatform(t, func(c *cache.Config) { c.Most = 10 })
+	main := p.push("main")
+	status, text, _ := do(t, http.MethodPut, main.Store.URL, "first")
+	wantStatus(t, "store", http.StatusCreated, status, text)
+	status, text, _ = do(t, http.MethodPut, main.Store.URL, "01234567890")
+	wantStatus(t, "too large", http.StatusRequestEntityTooLarge, status, text)
+	status, text, _ = do(t, http.MethodPut, main.Store.URL, "damaged", cache.ChecksumHeader, strings.Repeat("0", 64))
+	wantStatus(t, "damaged", http.StatusUnprocessableEntity, status, text)
+	status, text, _ = do(t, http.MethodPut, main.Store.URL, "")
+	wantStatus(t, "nothing", http.StatusUnprocessableEntity, status, text)
+	req := httptest.NewRequest(http.MethodPut, main.Store.URL, io.MultiReader(strings.NewReader("half"), broken{}))
+	answer := httptest.NewRecorder()
+	p.cache.ServeHTTP(answer, req)
+	if answer.Code < 400 {
+		t.Errorf("an upload that broke off: %d", answer.Code)
+	}
+	if _, text, _ = do(t, http.MethodGet, main.Fetch.URL, ""); text != "first" {
+		t.Errorf("the cache is %q", text)
+	}
+	if left, err := os.ReadDir(filepath.Join(p.dir, "incoming")); err != nil || len(left) != 0 {
+		t.Errorf("uploads stay: %v %v", left, err)
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestCache_range(t *testing.T) {
+	t.Parallel()
+	p := newPlatform(t, nil)
+	main := p.push("main")
+	do(t, http.MethodPut, main.Store.URL, "0123456789")
+	for ask, want := range map[string]string{"bytes=4-": "206 456789", "bytes=0-": "200 0123456789", "bytes=2-3": "200 0123456789", "bytes=-2": "200 0123456789", "nonsense": "200 0123456789"} {
+		status, text, header := do(t, http.MethodGet, main.Fetch.URL, "", "Range", ask)
+		if got := strconv.Itoa(status) + " " + text; got != want || status == 206 && header.Get("Content-Range") != "bytes 4-9/10" {
+			t.Errorf("%s: %s %v", ask, got, header)
+		}
+	}
+	status, text, _ := do(t, http.MethodGet, main.Fetch.URL, "", "Range", "bytes=10-")
+	wantStatus(t, "behind the end", http.StatusRequestedRangeNotSatisfiable, status, text)
+}
+
+// TestCache_limits: what was not used for longest goes, and its bytes with it.
+func TestCache_limits(t *testing.T) {
+	t.Parallel()
+	p := newPlatform(t, func(c *cache.Config) { c.Limits.Total, c.Every = 25, 10*time.Millisecond })
+	for _, branch := range []string{"a", "b", "main"} {
+		status, text, _ := do(t, http.MethodPut, p.push(branch).Store.URL, "0123456789")
+		wantStatus(t, branch, http.StatusCreated, status, text)
+	}
+	all, err := p.store.Caches(t.Context(), ci.CacheFilter{RepositoryID: p.repo.ID})
+	if err != nil || len(all) != 2 || all[0].Branch != "b" || all[1].Branch != "main" {
+		t.Errorf("left are %v %v", all, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	done := make(chan error, 1)
+	go func() { done <- p.cache.Run(ctx) }()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		files := 0
+		_ = filepath.WalkDir(filepath.Join(p.dir, "kept"), func(_ string, d os.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				files++
+			}
+			return nil
+		})
+		if files == 2 {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%d files are left", files)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLinks_none(t *testing.T) {
+	t.Parallel()
+	p := newPlatform(t, nil)
+	for _, config := range []string{`{}`, `{"cache":false}`, `{"cache":{"apt":true}}`, `{"language":"node_js","cache":{"npm":false}}`} {
+		links, err := p.cache.Links(t.Context(), p.job(ci.NewBuild{Event: ci.EventPush, Branch: "main", Trusted: true}, config))
+		if err != nil || links != nil {
+			t.Errorf("%s: %v %v", config, links, err)
+		}
+	}
+}

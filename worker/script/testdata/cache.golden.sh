@@ -1,0 +1,126 @@
+#!/bin/bash
+# The script of job 12.3 of acme/app, made by Headrace.
+# It ends with 0 = passed, 1 = failed, 2 = errored: the job could not be set up.
+# shellcheck disable=SC1090,SC1091,SC2016,SC2034,SC2088,SC2317,SC2319
+
+# (runtime.sh)
+# (cache.sh)
+
+# ==== The job ====
+# In braces, so that bash reads all of it before it runs any of it.
+{
+
+# ---- Built-in variables ----
+export CI=true
+export TRAVIS=true
+export CONTINUOUS_INTEGRATION=true
+export HEADRACE=true
+export PAGER=cat
+export DEBIAN_FRONTEND=noninteractive
+export GIT_TERMINAL_PROMPT=0
+export TRAVIS_ALLOW_FAILURE=false
+export TRAVIS_BRANCH=main
+export TRAVIS_BUILD_ID=33
+export TRAVIS_BUILD_NUMBER=12
+export TRAVIS_BUILD_STAGE_NAME=Test
+export TRAVIS_COMMIT=0123456789abcdef0123456789abcdef01234567
+export TRAVIS_COMMIT_MESSAGE='Turn the wheel'\''s gate
+
+It was $STUCK.'
+export TRAVIS_COMMIT_RANGE=aaa...bbb
+export TRAVIS_EVENT_TYPE=push
+export TRAVIS_JOB_ID=71
+export TRAVIS_JOB_NAME=''
+export TRAVIS_JOB_NUMBER=12.3
+export TRAVIS_LANGUAGE=cpp
+export TRAVIS_OS_NAME=linux
+export TRAVIS_DIST=''
+export TRAVIS_PULL_REQUEST=false
+export TRAVIS_PULL_REQUEST_BRANCH=''
+export TRAVIS_PULL_REQUEST_SHA=''
+export TRAVIS_PULL_REQUEST_SLUG=''
+export TRAVIS_PULL_REQUEST_IS_DRAFT=''
+export TRAVIS_REPO_PRIVATE=false
+export TRAVIS_REPO_SLUG=acme/app
+export TRAVIS_SECURE_ENV_VARS=false
+export TRAVIS_JOB_RESTARTED=false
+export TRAVIS_JOB_RESTARTED_BY=''
+export TRAVIS_TAG=''
+export TRAVIS_TEST_RESULT=''
+export TRAVIS_ROOT=/
+export TRAVIS_JOB_WEB_URL=https://ci.mill.example/r/acme/app/jobs/12.3 TRAVIS_BUILD_WEB_URL=https://ci.mill.example/r/acme/app/builds/12
+export TRAVIS_HOME=$HOME TRAVIS_TMPDIR=$headrace_tmp
+export TRAVIS_BUILD_DIR=$HOME/build/acme/app
+case $(uname -m) in
+  x86_64) TRAVIS_CPU_ARCH=amd64 ;;
+  aarch64) TRAVIS_CPU_ARCH=arm64 ;;
+  *) TRAVIS_CPU_ARCH=$(uname -m) ;;
+esac
+export TRAVIS_CPU_ARCH TRAVIS_ARCH=$TRAVIS_CPU_ARCH
+
+# ---- checkout ----
+headrace_phase=checkout
+headrace_enter "$HOME"/build/acme
+headrace_start git.checkout.1 'headrace_clone https://git.mill.example/acme/app.git app main --depth=50' 'git clone --depth=50 --branch=main https://git.mill.example/acme/app.git app'
+travis_retry eval "$TRAVIS_CMD"
+headrace_end $?
+headrace_start git.checkout.2 'cd app'
+eval "$TRAVIS_CMD"
+headrace_end $?
+if ! git cat-file -e '0123456789abcdef0123456789abcdef01234567^{commit}' 2>/dev/null; then
+  headrace_start git.checkout.3 'headrace_need_commit 0123456789abcdef0123456789abcdef01234567 --depth=50' 'git fetch origin 0123456789abcdef0123456789abcdef01234567'
+  travis_retry eval "$TRAVIS_CMD"
+  headrace_end $?
+fi
+headrace_start git.checkout.4 'git checkout -qf 0123456789abcdef0123456789abcdef01234567'
+eval "$TRAVIS_CMD"
+headrace_end $?
+if [[ -f .gitmodules ]]; then
+  headrace_start git.checkout.5 'git submodule update --init --recursive'
+  travis_retry eval "$TRAVIS_CMD"
+  headrace_end $?
+fi
+
+# ---- language ----
+headrace_phase=language
+export CXX=g++ CC=gcc TRAVIS_COMPILER=gcc
+headrace_announce g++ --version
+
+# ---- cache ----
+headrace_say 'cache.apt: Headrace does not keep that.'
+export CCACHE_DIR=${CCACHE_DIR:-$HOME/.ccache}
+[[ ! -d /usr/lib/ccache ]] || export PATH=/usr/lib/ccache:$PATH
+headrace_cache_paths() {
+  headrace_cache_add "$CCACHE_DIR"
+  headrace_cache_add -- "~/.m2"
+  headrace_cache_add -- "$HOME/a b"
+  headrace_cache_add -- */target
+}
+headrace_cache_timeout=20 headrace_cache_most=77 headrace_cache_branches='main'
+headrace_cache_from='https://ci.mill.example/caches/5/x?tag=a' headrace_cache_from_pin='sha256//x'
+headrace_cache_to='https://ci.mill.example/caches/5/x?tag=b' headrace_cache_to_pin=''
+travis_fold start cache.1
+printf 'Fetching the cache\n'
+headrace_cache_run headrace_cache_fetch 'fetch the cache'
+travis_fold end cache.1
+
+# ---- script ----
+headrace_phase=script
+headrace_start '' 'make'
+eval "$TRAVIS_CMD"
+headrace_end $?
+TRAVIS_TEST_RESULT=$headrace_result
+
+# ---- before_cache ----
+headrace_phase=before_cache
+headrace_start before_cache.1 'rm -f x'
+eval "$TRAVIS_CMD"
+headrace_end $?
+
+# ---- store the cache ----
+travis_fold start cache.2
+printf 'Storing the cache\n'
+headrace_cache_run headrace_cache_store 'store the cache'
+travis_fold end cache.2
+exit "$headrace_result"
+}
