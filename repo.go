@@ -12,10 +12,11 @@ import (
 )
 
 type repoCommands struct {
-	Add  repoAddCommand  `cmd:"" help:"Add a repository by its git URL."`
-	List repoListCommand `cmd:"" help:"List the repositories."`
-	Hook repoHookCommand `cmd:"" help:"Show the webhook of a repository: where its forge sends to, and the secret that it signs with."`
-	Key  repoKeyCommand  `cmd:"" help:"Show the public key that values for a repository are encrypted with, or take over a private one."`
+	Add    repoAddCommand    `cmd:"" help:"Add a repository by its git URL."`
+	List   repoListCommand   `cmd:"" help:"List the repositories."`
+	Hook   repoHookCommand   `cmd:"" help:"Show the webhook of a repository: where its forge sends to, and the secret that it signs with."`
+	Key    repoKeyCommand    `cmd:"" help:"Show the public key that values for a repository are encrypted with, or take over a private one."`
+	SSHKey repoSSHKeyCommand `cmd:"" name:"ssh-key" help:"Show the SSH key that jobs of a repository fetch with, give it one, or delete it."`
 }
 
 // apiRepository is what commands read of the API's repository.
