@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/headrace/headrace/platform/api"
 	"github.com/headrace/headrace/platform/archive"
 	"github.com/headrace/headrace/platform/auth"
+	"github.com/headrace/headrace/platform/cache"
 	"github.com/headrace/headrace/platform/ci"
 	"github.com/headrace/headrace/platform/cron"
 	"github.com/headrace/headrace/platform/dispatch"
@@ -54,6 +56,7 @@ type Node struct {
 	dispatch  *dispatch.Dispatch
 	hub       *hub.Hub
 	archive   *archive.Archive
+	caches    *cache.Cache
 	scripts   scripts
 	hooks     *hooks.Hooks
 	live      *live.Live
@@ -125,7 +128,10 @@ func (n *Node) wire() error {
 	if err != nil {
 		return err
 	}
-	n.scripts = scripts{store: n.store, keys: keys}
+	if n.caches, err = openCaches(s, n, keys); err != nil {
+		return err
+	}
+	n.scripts = scripts{store: n.store, keys: keys, caches: n.caches.Links, log: log}
 	n.hooks, err = hooks.Open(n.store, wakingIntake{n.publisher, n.intake}, n.coord, hooks.Config{Dir: s.Path(hooksDir), Keys: keys, Log: log})
 	if err != nil {
 		return err
@@ -133,7 +139,7 @@ func (n *Node) wire() error {
 	n.dispatch = dispatch.New(n.store, n.carrier, n.publisher, dispatch.Config{
 		WebURL: n.WebURL, JobTimeout: s.JobTimeout, LogSilence: s.LogSilence, LogLimit: s.LogBytes, ScriptToken: n.scripts.token, Log: log,
 	})
-	n.hub = hub.New(n.store, n.carrier, n.publisher, hub.Config{Node: s.NodeID, Lease: s.Lease, MaxTries: s.Attempts, Log: log})
+	n.hub = hub.New(n.store, n.carrier, n.publisher, hub.Config{Node: s.NodeID, Lease: s.Lease, MaxTries: s.Attempts, Caches: n.caches.Links, Log: log})
 	n.archive = archive.New(n.store, archive.Config{CompactAfter: s.LogCompact, LogDays: s.LogDays, Log: log})
 	if n.auth, err = auth.New(n.store, auth.Config{TrustedProxies: s.TrustedProxies, TrustedOrigins: n.origins(), Deny: n.deny, Log: log}); err != nil {
 		return err
@@ -148,7 +154,7 @@ func (n *Node) wireDoors() error {
 		Store: n.store, Intake: n.intake, Dispatcher: n.dispatch, Live: n.live, Who: auth.Who, Ready: n.readiness, Lint: n.intake.Preview,
 		Scripts: n.scripts, Hooks: n.hooks, ClientIP: auth.ClientIP,
 	}, api.Config{
-		Version: n.options.Version, Node: n.settings.NodeName, WebURL: n.WebURL, Closing: n.closing.Done(), Collectors: n.hooks.Collectors(), Log: n.log,
+		Version: n.options.Version, Node: n.settings.NodeName, WebURL: n.WebURL, Closing: n.closing.Done(), Collectors: slices.Concat(n.hooks.Collectors(), n.caches.Collectors()), Log: n.log,
 	})
 	if err != nil {
 		return err
@@ -162,8 +168,12 @@ func (n *Node) wireDoors() error {
 		return err
 	}
 	n.doors.ui = n.auth.Identify(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if api.Wants(r) {
+		switch {
+		case api.Wants(r):
 			n.programs.ServeHTTP(w, r)
+			return
+		case strings.HasPrefix(r.URL.Path, cache.Path):
+			n.caches.ServeHTTP(w, r)
 			return
 		}
 		pages.ServeHTTP(w, r)
@@ -215,6 +225,7 @@ func (n *Node) Run(ctx context.Context) error {
 	rooms.Go("dispatch", n.dispatch.Run)
 	rooms.Go("hub", n.hub.Run)
 	rooms.Go("archive", n.archive.Run)
+	rooms.Go("caches", n.caches.Run)
 	rooms.Go("auth", n.auth.Run)
 	rooms.Go("operator", n.operator.auth.Run)
 	outside := run.NewGroup(ctx)

@@ -66,6 +66,9 @@ type Store interface {
 	UpdateEnvVar(ctx context.Context, repoID int64, id string, change ci.EnvVarChange) (ci.EnvVar, error)
 	DeleteEnvVar(ctx context.Context, repoID int64, id string) error
 
+	Caches(ctx context.Context, f ci.CacheFilter) ([]ci.Cache, error)
+	DeleteCaches(ctx context.Context, f ci.CacheFilter) ([]ci.Cache, error)
+
 	HookSecrets(ctx context.Context, repoID int64) ([]ci.HookSecret, error)
 	RotateHookSecret(ctx context.Context, repoID int64) ([]ci.HookSecret, error)
 	// RemoveHookSecret gives a [fault.Conflict] for the newest.

@@ -12,6 +12,7 @@ func (a *API) routes() []route {
 	list = append(list, a.jobRoutes()...)
 	list = append(list, a.requestRoutes()...)
 	list = append(list, a.envVarRoutes()...)
+	list = append(list, a.cacheRoutes()...)
 	list = append(list, a.keyPairRoutes()...)
 	list = append(list, a.sshKeyRoutes()...)
 	list = append(list, a.hookRoutes()...)

@@ -114,7 +114,7 @@ func DeployProviders() []string {
 // notYet reports what this installation reads but does not act on.
 func (n *normaliser) notYet(root *node) {
 	dormant := []string{
-		"cache", "notifications", "workspaces", "vault", "vm", "keys", "before_cache",
+		"notifications", "workspaces", "vault", "vm", "keys",
 	}
 	report := func(m *node, key string) {
 		for _, p := range m.pairs {
@@ -130,6 +130,9 @@ func (n *normaliser) notYet(root *node) {
 		}
 	}
 	report(root, "root")
+	if v := root.get("conditions"); v.str() == "v0" {
+		n.message(Warn, "conditions", "not_supported", v.at, args{"key": "conditions: v0"})
+	}
 	for _, job := range root.get("jobs").get("include").list() {
 		if job.kind == mapKind {
 			report(job, "jobs.include")
