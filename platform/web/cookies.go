@@ -19,7 +19,8 @@ var toasts = map[string]string{
 	"variable-added": "%s is set. Jobs that are handed out from now on have it.", "variable-deleted": "The variable is deleted.",
 	"hook-rotated": "There is a new secret. Copy it to the forge, then remove the one before.", "hook-secret-removed": "The secret before is not valid any more.",
 	"cron-added": "%s is built at set times from now on.", "cron-deleted": "%s is not built at set times any more.",
-	"kept": "Kept for this browser.",
+	"caches-deleted": "Caches that are deleted: %s.",
+	"kept":           "Kept for this browser.",
 }
 
 func cookie(c *gin.Context, name string) string {

@@ -34,6 +34,8 @@ type repositories interface {
 	EnvVars(ctx context.Context, repoID int64) ([]ci.EnvVar, error)
 	CreateEnvVar(ctx context.Context, n ci.NewEnvVar) (ci.EnvVar, error)
 	DeleteEnvVar(ctx context.Context, repoID int64, id string) error
+	Caches(ctx context.Context, f ci.CacheFilter) ([]ci.Cache, error)
+	DeleteCaches(ctx context.Context, f ci.CacheFilter) ([]ci.Cache, error)
 	HookSecrets(ctx context.Context, repoID int64) ([]ci.HookSecret, error)
 	RotateHookSecret(ctx context.Context, repoID int64) ([]ci.HookSecret, error)
 	RemoveHookSecret(ctx context.Context, repoID int64, id string) error

@@ -111,6 +111,8 @@ func TestEveryPageIsDrawn(t *testing.T) {
 		{"messages of a request", "/r/millworks/tailrace-exporter/requests", []string{"Line 7:", "indented less"}},
 		{"no requests", "/r/lena/dotfiles/requests", []string{"No request yet"}},
 		{"variables", "/r/millworks/turbine-api/variables", []string{"REGISTRY_TOKEN", "set, <time", "https://proxy.mill.example"}},
+		{"caches", "/r/millworks/turbine-api/caches", []string{"PR.212", "700 KiB", "212.0 MiB", "?delete=2", "They have 212.7 MiB"}},
+		{"no caches", "/r/lena/dotfiles/caches", []string{"No cache yet"}},
 		{"webhook", "/r/millworks/turbine-api/hook", []string{"/api/hooks/github", "b7e1d0c49f2a8365", "The secret before", "#212 Cache: key by lock file", "Not used", "Refused", "Copy the newest secret"}},
 		{"build of a fork", "/r/millworks/turbine-api/builds/1479", []string{"#212", "tomas/turbine-api, cache-keys", "no secrets: from a fork", "draft"}},
 		{"settings", "/r/lena/dotfiles/settings", []string{"Switch building off", "Remove…", "14 builds"}},

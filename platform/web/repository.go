@@ -40,7 +40,7 @@ func placeOf(path string) place {
 	}
 	if n >= 3 {
 		switch seg[n-1] {
-		case "branches", "requests", "variables", "crons", "settings", "hook", "trigger", "star":
+		case "branches", "requests", "variables", "crons", "caches", "settings", "hook", "trigger", "star":
 			return place{slug: slug(1), page: seg[n-1]}
 		}
 	}
@@ -71,12 +71,12 @@ func (s *server) inPages(method string, at place) inPage {
 	}
 	if method == http.MethodPost {
 		return map[string]inPage{
-			"star": s.star, "trigger": s.triggerBuild, "settings": s.changeSettings, "variables": s.changeVariables, "crons": s.changeCrons, "hook": s.changeHook,
+			"star": s.star, "trigger": s.triggerBuild, "settings": s.changeSettings, "variables": s.changeVariables, "crons": s.changeCrons, "caches": s.changeCaches, "hook": s.changeHook,
 			"builds/cancel": s.cancelBuild, "builds/restart": s.restartBuild, "builds/priority": s.prioritizeBuild, "jobs/priority": s.prioritizeJob, "jobs/cancel": s.cancelJob, "jobs/restart": s.restartJob,
 		}[key]
 	}
 	return map[string]inPage{
-		"": s.buildsPage, "branches": s.branchesPage, "requests": s.requestsPage, "settings": s.settingsPage, "variables": s.variablesPage, "crons": s.cronsPage, "hook": s.hookPage, "trigger": s.triggerPage,
+		"": s.buildsPage, "branches": s.branchesPage, "requests": s.requestsPage, "settings": s.settingsPage, "variables": s.variablesPage, "crons": s.cronsPage, "caches": s.cachesPage, "hook": s.hookPage, "trigger": s.triggerPage,
 		"builds": s.buildPage, "builds/config": s.configPage, "jobs": s.jobPage, "jobs/log": s.jobLog, "jobs/log.txt": s.jobLogText,
 	}[key]
 }
@@ -105,7 +105,7 @@ func (s *server) head(repo ci.Repository, here string, last *ci.Build) repoHead 
 		}
 		h.Now = &repoNow{State: string(last.State), Text: text, Href: buildHref(repo.Slug, last.Number)}
 	}
-	for _, t := range []struct{ name, path string }{{"Builds", ""}, {"Branches", "/branches"}, {"Requests", "/requests"}, {"Variables", "/variables"}, {"Crons", "/crons"}, {"Settings", "/settings"}} {
+	for _, t := range []struct{ name, path string }{{"Builds", ""}, {"Branches", "/branches"}, {"Requests", "/requests"}, {"Variables", "/variables"}, {"Crons", "/crons"}, {"Caches", "/caches"}, {"Settings", "/settings"}} {
 		h.Tabs = append(h.Tabs, choice{Name: t.name, Href: href + t.path, Here: t.name == here})
 	}
 	return h

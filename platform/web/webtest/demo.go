@@ -37,6 +37,7 @@ type Demo struct {
 	hookSecrets []ci.HookSecret
 	deliveries  []ci.HookDelivery
 	vars        []ci.EnvVar
+	caches      []ci.Cache
 	crons       []ci.Cron
 	queues      []ci.QueueStatus
 	settings    map[int64]ci.RepositorySettings

@@ -40,6 +40,10 @@ func Sample(now time.Time) *Demo {
 		{ID: "var-1", RepositoryID: turbine.ID, Name: "GOPROXY", Value: "https://proxy.mill.example", Public: true, UpdatedAt: now.Add(-50 * 24 * time.Hour)},
 		{ID: "var-2", RepositoryID: turbine.ID, Name: "REGISTRY_TOKEN", Branch: "main", UpdatedAt: now.Add(-3 * time.Hour)},
 	}
+	d.caches = []ci.Cache{
+		{ID: 1, RepositoryID: turbine.ID, Branch: "PR.212", Name: "cache-linux-jammy-5feceb66--go-1.24", Size: 700 << 10, Stored: now.Add(-20 * time.Minute), Used: now.Add(-20 * time.Minute)},
+		{ID: 2, RepositoryID: turbine.ID, Branch: "main", Name: "cache-linux-jammy-5feceb66--go-1.24", Size: 212 << 20, Stored: now.Add(-26 * time.Hour), Used: now.Add(-time.Hour)},
+	}
 	d.sampleCrons(turbine)
 	d.sampleHooks(turbine.ID)
 	d.samplePull(1479)
