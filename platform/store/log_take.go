@@ -27,10 +27,13 @@ func (t *taking) take(ctx context.Context, parts []ci.LogPart, ended bool, now t
 	}
 	own, took := &t.own[ci.LogWorker], false
 	for _, p := range parts {
-		if p.Number < own.next || t.there[p.Number] || (t.last >= 0 && p.Number > t.last) {
+		if p.Number < own.next || (t.last >= 0 && p.Number > t.last) {
 			continue
 		}
-		took = true
+		took = true // a part beyond a gap that comes again, too: who sends it still has what is missing
+		if t.there[p.Number] {
+			continue
+		}
 		if p.Final {
 			t.last = p.Number
 		}
