@@ -134,15 +134,28 @@ func (g *gatherer) add(d *Document, mode string, at Place) error {
 	return nil
 }
 
+// A key that could mean import is not longer, and a file has not more that need looking at.
+const (
+	longestMisspelling = 12
+	mostMisspelled     = 100
+)
+
 // importsOf takes the key import out of a file, also where it is misspelled, and brings it into its normal form.
 func importsOf(root *node) (imports []*node, rest *node, msgs []Message) {
 	n := &normaliser{}
 	m := theSchema().maps["root"]
 	rest = root.without("merge_mode")
+	looked := 0
 	for _, p := range root.pairs {
-		if p.key != "import" && (m.known(p.key) || private(p.key) || n.key(m, p, root, "") != "import") {
-			n.msgs = nil
-			continue
+		if p.key != "import" {
+			if m.known(p.key) || private(p.key) || len(p.key) > longestMisspelling || looked == mostMisspelled {
+				continue
+			}
+			looked++
+			if name := n.key(m, p, root, ""); name != "import" {
+				n.msgs = nil
+				continue
+			}
 		}
 		rest = rest.without(p.key)
 		for _, entry := range n.value(m.field("import").schema, p.value, "import").list() {
