@@ -183,8 +183,9 @@ func (g *generator) provider(d deployment, fold string) {
 		return command
 	}
 	if d.provider == "script" {
+		// A shell of its own, as it has elsewhere: exit ends the deployment, not the job.
 		for i, c := range d.list("script") {
-			g.run(step{fold: fmt.Sprintf("%s.%d", fold, i+1), command: end(c), shown: c})
+			g.run(step{fold: fmt.Sprintf("%s.%d", fold, i+1), command: end("(" + c + "\n)"), shown: c})
 		}
 		return
 	}
