@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/platform/ci"
@@ -103,10 +104,16 @@ func TestScripts_secrets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			message := fmt.Sprintf(`{"job":{"id":7,"secure_env_enabled":true},"config":{"script":"echo hi"},"headrace":{"attempt":2,"script_token":%q}}`, test.token)
-			text, err := scripts{store: test.store, keys: test.keys}.Script(t.Context(), []byte(message), "7")
+			message := fmt.Sprintf(`{"job":{"id":7,"secure_env_enabled":true},"config":{"script":"echo hi","cache":{"pip":true}},"headrace":{"attempt":2,"script_token":%q}}`, test.token)
+			caches := func(_ context.Context, jobID int64) (*broker.Caches, error) {
+				return &broker.Caches{Fetch: broker.CacheLink{URL: fmt.Sprintf("https://ci.example/caches/%d", jobID)}}, nil
+			}
+			text, err := scripts{store: test.store, keys: test.keys, caches: caches}.Script(t.Context(), []byte(message), "7")
 			if test.code != "" && !fault.Is(err, test.code) || test.code == "" && err != nil {
 				t.Errorf("got %v, want %q", err, test.code)
+			}
+			if strings.Contains(string(text), "https://ci.example/caches/7") != test.secret {
+				t.Errorf("the address of the cache: %s", text)
 			}
 			if strings.Contains(string(text), "hunter2") != test.secret || !strings.Contains(string(text), test.says) {
 				t.Errorf("script: %s", text)

@@ -177,9 +177,7 @@ type platform struct {
 	store *store.Store
 	url   string
 	dir   string
-	jobs  []int64
 	repo  ci.Repository
-	now   func() time.Time
 }
 
 func newPlatform(t *testing.T, change func(*cache.Config)) *platform {
@@ -427,6 +425,37 @@ func TestCache_limits(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCache_elsewhere: what is on the disk of another node is asked for there; who asks here all the same does without.
+func TestCache_elsewhere(t *testing.T) {
+	t.Parallel()
+	p := newPlatform(t, nil)
+	x := ci.Cache{RepositoryID: p.repo.ID, Branch: "main", Name: "", Place: "node-2", Blob: "b", Size: 3, SHA256: "5a", Address: "https://node-2.example", Pin: "sha256//two"}
+	u, err := url.Parse(p.push("main").Fetch.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Name = u.Path[strings.LastIndex(u.Path, "/")+1:]
+	if err := p.store.ReserveBlob(t.Context(), x.Place, x.Blob, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.store.PutCache(t.Context(), x); err != nil {
+		t.Fatal(err)
+	}
+	links := p.push("dev")
+	if !strings.HasPrefix(links.Fetch.URL, x.Address+cache.Path) || links.Fetch.Pin != x.Pin || !strings.HasPrefix(links.Store.URL, p.url+cache.Path) {
+		t.Errorf("the addresses are %+v", links)
+	}
+	status, text, _ := do(t, http.MethodGet, strings.Replace(links.Fetch.URL, x.Address, p.url, 1), "")
+	wantStatus(t, "here", http.StatusNotFound, status, text)
+	says(t, text, "on the disk of another node")
+	if status, text, _ = do(t, http.MethodPut, p.push("main").Store.URL, "new"); status != http.StatusCreated {
+		t.Errorf("store: %d %s", status, text)
+	}
+	if _, text, _ = do(t, http.MethodGet, p.push("main").Fetch.URL, ""); text != "new" {
+		t.Errorf("then it is %q", text)
 	}
 }
 
