@@ -16,6 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/testkit"
 	"github.com/headrace/headrace/internal/testkit/foreign"
 	"github.com/headrace/headrace/internal/testkit/historytest"
@@ -101,6 +102,7 @@ func startChaos(t *testing.T) *chaos {
 	except(t, "a double that is killed takes the end of logs along", historytest.TornLogs)
 	env := []string{
 		"HEADRACE_POSTGRES_URL=" + c.postgres.URL(), "HEADRACE_REDIS_URL=" + c.redis.URL(), c.amqp, "HEADRACE_LIMITS_LEASE=" + leaseOf().String(),
+		"HEADRACE_CLUSTER_KEY=" + seal.NewKey(), // one for both, or no node gives scripts for what the other hands out
 	}
 	c.addNode(t, "node-a", env)
 	c.addNode(t, "node-b", env)
@@ -275,7 +277,7 @@ func (c *chaos) check(t *testing.T, builds int) {
 	}
 	// Who does not claim cannot be kept from running what the broker delivers twice; it counts once all the same.
 	t.Logf("%d jobs were run by the double, %d had more than one attempt, %d runs of the double counted for nothing", theirs, again, unasked)
-	if theirs == 0 || theirs == builds {
+	if theirs < builds/20 || theirs == builds {
 		t.Errorf("of %d jobs %d were the double's", builds, theirs)
 	}
 	if left, err := os.ReadDir(c.ledger.dir); err != nil || len(left) != builds {
