@@ -133,9 +133,6 @@ func (n *normaliser) notYet(root *node) {
 	if v := root.get("conditions"); v.str() == "v0" {
 		n.message(Warn, "conditions", "not_supported", v.at, args{"key": "conditions: v0"})
 	}
-	if v := root.get("conditions"); v.str() == "v0" {
-		n.message(Warn, "conditions", "not_supported", v.at, args{"key": "conditions: v0"})
-	}
 	for _, job := range root.get("jobs").get("include").list() {
 		if job.kind == mapKind {
 			report(job, "jobs.include")

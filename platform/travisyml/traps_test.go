@@ -188,7 +188,6 @@ func TestTrapMessages(t *testing.T) {
 		{"no provider", "deploy: {app: x}", "error deploy required"},
 		{"not supported yet", "workspaces: {use: x}", "warn root not_supported"},
 		{"the older conditions", "conditions: v0", "warn conditions not_supported"},
-		{"the older conditions", "conditions: v0", "warn conditions not_supported"},
 		{"version", "version: two", "error version invalid_format"},
 		{"template", "notifications: {irc: {channels: a, template: '%{foo}'}}", "warn notifications.irc.template unknown_var"},
 		{"same name twice", "jobs: {include: [{name: a, script: a}, {name: a, script: b}]}", "info jobs.include duplicate"},
