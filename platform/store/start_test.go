@@ -1,12 +1,18 @@
 package store_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"database/sql"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/testkit"
@@ -93,7 +99,7 @@ func TestDeleteRepository_leavesNoRow(t *testing.T) {
 	}
 	for table, n := range count() {
 		switch table {
-		case "users", "queues", "workers", "hearing", "dead_letters", "script_tokens", "log_removals":
+		case "users", "queues", "workers", "hearing", "dead_letters", "script_tokens", "log_removals", "cache_trash":
 		default:
 			if n != 0 {
 				t.Errorf("table %s has %d rows left", table, n)
@@ -160,10 +166,29 @@ func liveThrough(t *testing.T, s *store.Store) ci.Repository {
 	check(s.NoteHook(ctx, ci.HookDelivery{RepositoryID: r.ID, Forge: "github", Event: "ping", Delivery: "d", Outcome: "unused"}))
 	_, err = s.RepositoryKey(ctx, r.ID)
 	check(err)
+	check(s.ReserveBlob(ctx, "here", "blob", s.Now().Add(time.Hour)))
+	check(s.ReserveBlob(ctx, "here", "abandoned", s.Now().Add(time.Hour)))
+	check(s.PutCache(ctx, ci.Cache{RepositoryID: r.ID, Branch: "main", Name: "cache", Place: "here", Blob: "blob", Size: 1, SHA256: "5a"}))
+	_, err = s.SaveSSHKey(ctx, r.ID, "deploy", sshKey(t))
+	check(err)
 	_, err = s.ScriptToken(ctx)
 	check(err)
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// sshKey is a private key, in the form of OpenSSH.
+func sshKey(t *testing.T) string {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(block))
 }

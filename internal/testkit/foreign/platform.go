@@ -25,6 +25,7 @@ type Platform struct {
 	jobs     map[uint64]*Job
 	changed  chan struct{} // closed, and replaced, when something came
 	troubles []error
+	marked   []func() error // what is to be done for each marker on its way; see behindLogs
 }
 
 // Job is a job as the platform knows it.

@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -114,9 +115,32 @@ func (p *Platform) report(d amqp091.Delivery) error {
 		return fmt.Errorf("the report has count %d, the next is %d", s.Meta.Count, r.count)
 	}
 	r.count++
-	r.States = append(r.States, s.State)
-	r.ended = d.Type == "job:test:finish" || d.Type == "job:test:reset"
-	return p.move(s, j)
+	if d.Type != "job:test:finish" && d.Type != "job:test:reset" {
+		r.States = append(r.States, s.State)
+		return p.move(s, j)
+	}
+	return p.behindLogs(func() error {
+		r.ended = true
+		r.States = append(r.States, s.State)
+		return p.move(s, j)
+	})
+}
+
+// marker is the type of a message that this platform sends itself behind the parts of logs that are on their way.
+const marker = "marker"
+
+// behindLogs does something when every part of a log that was sent before now has been taken: those come by another queue,
+// and who reads two queues learns nothing from which of two messages it happens to read first.
+func (p *Platform) behindLogs(do func() error) error {
+	p.marked = append(p.marked, do)
+	return p.out.PublishWithContext(context.Background(), "", "reporting.jobs.logs", false, false, amqp091.Publishing{Type: marker})
+}
+
+// passed is called for each marker, in their order.
+func (p *Platform) passed() error {
+	do := p.marked[0]
+	p.marked = p.marked[1:]
+	return do()
 }
 
 // move changes the state of the job as the original hub does.
@@ -151,6 +175,9 @@ type textPart struct {
 }
 
 func (p *Platform) logPart(d amqp091.Delivery) error {
+	if d.Type == marker {
+		return p.passed()
+	}
 	var t textPart
 	if err := strict(d.Body, &t); err != nil {
 		return err
