@@ -99,7 +99,8 @@ func TestDeleteRepository_leavesNoRow(t *testing.T) {
 	}
 	for table, n := range count() {
 		switch table {
-		case "users", "queues", "workers", "hearing", "dead_letters", "script_tokens", "log_removals", "cache_trash":
+		case "users", "queues", "workers", "hearing", "dead_letters", "script_tokens", "log_removals":
+		case "caches", "cache_trash": // until the node that has the bytes removes them: TrimCaches
 		default:
 			if n != 0 {
 				t.Errorf("table %s has %d rows left", table, n)
