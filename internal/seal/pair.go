@@ -80,7 +80,8 @@ func (p *Pair) Fingerprint() string {
 }
 
 // Decrypt opens a value in base64, as it stands in a .travis.yml. Both paddings are tried: OAEP with SHA-256, which
-// [Encrypt] uses, and PKCS #1 v1.5, which the tools of the original use.
+// [Encrypt] uses, and PKCS #1 v1.5, which the tools of the original use. That the latter tells whether a value opens gives
+// nothing away: only who may push to the repository can have values tried, and to them its jobs show the values themselves.
 func (p *Pair) Decrypt(sealed string) (string, error) {
 	unreadable := fault.New(fault.Invalid, "The value was not encrypted for this repository.")
 	raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(sealed), ""))
@@ -90,7 +91,8 @@ func (p *Pair) Decrypt(sealed string) (string, error) {
 	if plain, err := rsa.DecryptOAEP(sha256.New(), nil, p.key, raw, nil); err == nil {
 		return string(plain), nil
 	}
-	plain, err := rsa.DecryptPKCS1v15(nil, p.key, raw) //nolint:staticcheck // values of the original's tools are so
+	//lint:ignore SA1019 values of the original's tools are so, see above
+	plain, err := rsa.DecryptPKCS1v15(nil, p.key, raw)
 	if err != nil {
 		return "", unreadable
 	}
