@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/headrace/headrace/broker"
 )
 
 // rootText are the functions that become root, where the job's user may.
@@ -15,25 +13,11 @@ import (
 //go:embed addons.sh
 var rootText string
 
-// NeedsRoot says whether the script has a part that installs or starts something, which only root can. An executor whose
-// jobs cannot become root runs the script as root with HEADRACE_PREPARE=1, which does that part alone, and then as the job's
-// user with HEADRACE_PREPARED=1, which leaves it out. A job whose config cannot be read needs nothing.
-func NeedsRoot(j broker.Job) bool {
-	c, err := readConfig(j.Config)
-	if err != nil {
-		return false
-	}
-	addons := c.object("addons")
-	apt := readApt(addons)
-	return len(apt.sources) > 0 || len(apt.packages) > 0 || apt.update || addons.has("hosts") || addons.has("hostname") ||
-		slices.ContainsFunc(c.list("services"), func(name string) bool { _, ok := known(name); return ok })
-}
-
 // library writes the functions that only some jobs need.
 func (g *generator) library() {
 	addons := g.config.object("addons")
 	services := len(g.config.list("services")) > 0
-	if NeedsRoot(g.job) {
+	if services || len(addons) > 0 {
 		g.text(rootText)
 		own := ""
 		if g.options.OwnMachine {
@@ -55,20 +39,13 @@ func (g *generator) library() {
 	}
 }
 
-// machine writes the part that changes the machine, for which it must be root.
+// machine writes what changes the machine, for which a job must be able to become root.
 func (g *generator) machine() {
-	if NeedsRoot(g.job) {
-		g.linef("")
-		g.linef("if [[ -z ${HEADRACE_PREPARED:-} ]]; then")
-		g.apt()
-		addons := g.config.object("addons")
-		g.hosts("hosts", addons.list("hosts"))
-		g.hosts("hostname", addons.list("hostname"))
-		g.services(true)
-		g.linef("fi")
-		g.linef("[[ -z ${HEADRACE_PREPARE:-} ]] || builtin exit 0")
-	}
-	g.services(false)
+	addons := g.config.object("addons")
+	g.apt()
+	g.hosts("hosts", addons.list("hosts"))
+	g.hosts("hostname", addons.list("hostname"))
+	g.services()
 }
 
 // addons does what a job asks for beside what changes the machine.

@@ -12,7 +12,7 @@ headrace_root() {
   elif headrace_has sudo && sudo -n true 2>/dev/null; then
     sudo -n -- "$@"
   else
-    headrace_say "$1 needs root, and the user of this job cannot become root. Use an image that has what is missing."
+    headrace_say "$1 needs root, and the user of this job cannot become root. Use an image that has what is missing, or let trusted jobs become root of their container: headrace worker --job-sudo."
     return 126
   fi
 }

@@ -111,32 +111,6 @@ func TestSharedMachineIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestPrepared: the part that needs root, and all the rest, as two processes.
-func TestPrepared(t *testing.T) {
-	t.Parallel()
-	m := ownMachine(t, nil)
-	job := bareJob(t, map[string]any{"addons": map[string]any{"apt": map[string]any{"packages": []string{"jq"}}}, "script": "echo main"})
-	if !NeedsRoot(job) || NeedsRoot(bareJob(t, map[string]any{"script": "true", "services": "docker"})) {
-		t.Error("NeedsRoot is wrong")
-	}
-	base := m.env
-	m.env = append(base, "HEADRACE_PREPARE=1")
-	o := m.runOwn(t, job)
-	o.wantCode(t, ExitPassed)
-	o.wantNoText(t, "main", "Your build exited")
-	want := m.called(t)
-	if !strings.Contains(want, "apt-get install") {
-		t.Errorf("the first part has not installed: %q", want)
-	}
-	m.env = append(base, "HEADRACE_PREPARED=1")
-	o = m.runOwn(t, job)
-	o.wantCode(t, ExitPassed)
-	o.wantText(t, "$ echo main\nmain\n")
-	if got := m.called(t); got != want {
-		t.Errorf("the second part did %q", got)
-	}
-}
-
 func TestServices(t *testing.T) {
 	t.Parallel()
 	m := ownMachine(t, map[string]string{"Xvfb": "echo screen >&2", "docker": "exit 1"})

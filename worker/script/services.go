@@ -29,21 +29,15 @@ func known(name string) (service, bool) {
 
 // services starts what the job asks for, or says why it is not there. What runs beside the job, the worker names in
 // HEADRACE_SERVICES.
-//
-// Those that are started as root are in the part of the script that is the root's.
-func (g *generator) services(root bool) {
+func (g *generator) services() {
 	names := g.config.list("services")
-	titled := false
+	if len(names) == 0 {
+		return
+	}
+	g.section("services")
 	for i, name := range names {
 		fold := fmt.Sprintf("services.%d", i+1)
 		s, ok := known(name)
-		if ok != root {
-			continue
-		}
-		if !titled {
-			g.section("services")
-			titled = true
-		}
 		switch {
 		case name == "docker":
 			g.run(step{fold: fold, command: "headrace_docker", shown: "docker version"})

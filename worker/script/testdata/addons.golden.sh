@@ -61,8 +61,6 @@ case $(uname -m) in
 esac
 export TRAVIS_CPU_ARCH TRAVIS_ARCH=$TRAVIS_CPU_ARCH
 
-if [[ -z ${HEADRACE_PREPARED:-} ]]; then
-
 # ---- addons.apt ----
 headrace_start apt.source.1 'headrace_apt_source '\''ppa:ubuntu-toolchain-r/test'\''' 'add the source of packages ppa:ubuntu-toolchain-r/test'
 eval "$TRAVIS_CMD"
@@ -87,20 +85,16 @@ eval "$TRAVIS_CMD"
 headrace_end $?
 
 # ---- services ----
-headrace_start services.2 'headrace_service postgresql postgresql 5432' 'service postgresql start'
-eval "$TRAVIS_CMD"
-headrace_end $?
-headrace_start services.4 'headrace_service mysql mysql 3306' 'service mysql start'
-eval "$TRAVIS_CMD"
-headrace_end $?
-fi
-[[ -z ${HEADRACE_PREPARE:-} ]] || builtin exit 0
-
-# ---- services ----
 headrace_start services.1 'headrace_docker' 'docker version'
 eval "$TRAVIS_CMD"
 headrace_end $?
+headrace_start services.2 'headrace_service postgresql postgresql 5432' 'service postgresql start'
+eval "$TRAVIS_CMD"
+headrace_end $?
 headrace_start services.3 'headrace_xvfb' 'Xvfb :99 -screen 0 1280x1024x24 & export DISPLAY=:99.0'
+eval "$TRAVIS_CMD"
+headrace_end $?
+headrace_start services.4 'headrace_service mysql mysql 3306' 'service mysql start'
 eval "$TRAVIS_CMD"
 headrace_end $?
 headrace_say 'services: Headrace knows no nonesuch.'

@@ -66,8 +66,6 @@ case $(uname -m) in
 esac
 export TRAVIS_CPU_ARCH TRAVIS_ARCH=$TRAVIS_CPU_ARCH
 
-if [[ -z ${HEADRACE_PREPARED:-} ]]; then
-
 # ---- addons.apt ----
 headrace_say 'addons.apt: only linux has it, and this job is for osx.'
 
@@ -78,8 +76,6 @@ headrace_end $?
 headrace_start services.2 'headrace_service postgresql postgresql 5432' 'service postgresql start'
 eval "$TRAVIS_CMD"
 headrace_end $?
-fi
-[[ -z ${HEADRACE_PREPARE:-} ]] || builtin exit 0
 
 # ---- checkout ----
 headrace_phase=checkout
