@@ -69,10 +69,14 @@ func (c lintCommand) Run(ctx context.Context, t terminal) error {
 		name = ".travis.yml"
 	}
 	request := travisyml.Request{Type: c.Event, Branch: c.Branch}
-	in := travisyml.Input{Source: name, Text: text, Imports: lintFolder(cmp.Or(folder, "."))}
+	in := travisyml.Input{Source: name, Text: text, Imports: survey.Folder{FS: os.DirFS(cmp.Or(folder, ".")), Dir: "."}}
 	_, plan, err := travisyml.Load(ctx, in, request, travisyml.Limits{})
 	if syntax, ok := errors.AsType[*travisyml.SyntaxError](err); ok {
 		_, _ = fmt.Fprintf(t.err, "%s%s\n%s\n", folder, syntax.Error(), syntax.Snippet)
+		return errQuiet
+	}
+	if imported, ok := errors.AsType[*travisyml.ImportError](err); ok {
+		_, _ = fmt.Fprintf(t.err, "%s%s\n", folder, imported.Error())
 		return errQuiet
 	}
 	if err != nil {
@@ -102,27 +106,6 @@ func (c lintCommand) Run(ctx context.Context, t terminal) error {
 		}
 	}
 	return nil
-}
-
-// lintFolder is the folder of a file that is checked. What the file imports from its own repository is read there; other
-// repositories are out of reach.
-type lintFolder string
-
-// Import returns a file of the folder.
-func (f lintFolder) Import(_ context.Context, at, _ travisyml.Place) ([]byte, error) {
-	if at.Repo != "" || at.Ref != "" {
-		return nil, travisyml.ErrOutOfReach
-	}
-	root, err := os.OpenRoot(string(f))
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	text, err := root.ReadFile(filepath.FromSlash(at.Path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.NotFound, "there is no such file in %s.", f)
-	}
-	return text, err
 }
 
 // distinction names a job without a name by what it has and not every other job has: versions, systems, variables.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/headrace/headrace/internal/fault"
 	"github.com/headrace/headrace/platform/travisyml"
 )
 
@@ -140,7 +141,7 @@ func assess(ctx context.Context, fsys fs.FS, name, branch string) File {
 		return f
 	}
 	folder, base := path.Split(name)
-	in := travisyml.Input{Source: base, Text: text, Imports: files{fsys, path.Clean(folder)}}
+	in := travisyml.Input{Source: base, Text: text, Imports: Folder{fsys, path.Clean(folder)}}
 	_, plan, err := travisyml.Load(ctx, in, travisyml.Request{Type: "push", Branch: branch}, travisyml.Limits{})
 	f.Jobs, f.Reason = len(plan.Jobs), plan.Skip
 	for _, m := range plan.Messages {
@@ -201,20 +202,21 @@ func subject(m travisyml.Message) string {
 	return ""
 }
 
-// files reads what a configuration imports from its own folder.
-type files struct {
-	fsys   fs.FS
-	folder string
+// Folder reads what a configuration imports from the folder that it lies in, as a checkout has it. Other repositories and
+// other commits are out of reach.
+type Folder struct {
+	FS  fs.FS
+	Dir string // within FS
 }
 
-// Import returns a file of the folder; other repositories are out of reach.
-func (f files) Import(_ context.Context, at, _ travisyml.Place) ([]byte, error) {
+// Import returns a file of the folder.
+func (f Folder) Import(_ context.Context, at, _ travisyml.Place) ([]byte, error) {
 	if at.Repo != "" || at.Ref != "" {
 		return nil, travisyml.ErrOutOfReach
 	}
-	text, err := fs.ReadFile(f.fsys, path.Join(f.folder, at.Path))
+	text, err := fs.ReadFile(f.FS, path.Join(f.Dir, at.Path))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, travisyml.ErrOutOfReach
+		return nil, fault.New(fault.NotFound, "There is no such file beside it.")
 	}
 	return text, err
 }

@@ -20,6 +20,7 @@ func folder() fstest.MapFS {
 		"typo/.travis.yml":              file("scirpt: make"),
 		"typo2/.travis.yml":             file("scirpt: make\nscript: [a]\nimport: x/y:z.yml"),
 		"vault/.travis.yml":             file("vault: {token: {secure: x}}\nscirpt: make"),
+		"lost/.travis.yml":              file("import: ci/nope.yml"),
 		"broken/.travis.yml":            file("a: ["),
 		"big/.travis.yml":               file("env: [A=1, A=1]\njobs: {include: []}"),
 		"skip/.travis.yml":              file("branches: {only: release}"),
@@ -44,7 +45,7 @@ func TestLook(t *testing.T) {
 	}
 	want := map[string]survey.Verdict{
 		"src/good/.travis.yml": survey.Runs, "src/typo/.travis.yml": survey.Warns, "src/typo2/.travis.yml": survey.Warns, "src/vault/.travis.yml": survey.Partly,
-		"src/broken/.travis.yml": survey.Stops, "src/big/.travis.yml": survey.Runs, "src/skip/.travis.yml": survey.Runs, "src/many/one.travis.yml": survey.Runs,
+		"src/broken/.travis.yml": survey.Stops, "src/lost/.travis.yml": survey.Stops, "src/big/.travis.yml": survey.Runs, "src/skip/.travis.yml": survey.Runs, "src/many/one.travis.yml": survey.Runs,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("verdicts (-want +got):\n%s", diff)
@@ -52,10 +53,10 @@ func TestLook(t *testing.T) {
 	if f := r.Findings[0]; f.Code != "find_key" || f.Subject != "scirpt" || f.Files != 3 {
 		t.Errorf("the first finding is %+v, want scirpt in 3 files", f)
 	}
-	if want := "8 files: 4 run as they are, 2 run with warnings, 1 runs without what is not supported, 1 makes no build."; r.Sum() != want {
+	if want := "9 files: 4 run as they are, 2 run with warnings, 1 runs without what is not supported, 2 make no build."; r.Sum() != want {
 		t.Errorf("sum is %q, want %q", r.Sum(), want)
 	}
-	if twice := r.With(r); len(twice.Files) != 16 || twice.Findings[0].Files != 6 {
+	if twice := r.With(r); len(twice.Files) != 18 || twice.Findings[0].Files != 6 {
 		t.Errorf("two reports have %d files and %d with the first finding", len(twice.Files), twice.Findings[0].Files)
 	}
 }
