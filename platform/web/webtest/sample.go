@@ -108,7 +108,7 @@ func (d *Demo) bigBuild(r *repo, number int64, st ci.State, branch, sha, title s
 	b := &ci.Build{ID: r.ID*100000 + number, RepositoryID: r.ID, Slug: r.Slug, Number: number, State: st, Event: ci.EventPush, Trusted: true, Branch: branch, CreatedByLogin: "lena", CreatedAt: d.now.Add(-ago - 12*time.Second),
 		Commit:    ci.Commit{SHA: sha + "93bd1f00e1c2d3", Message: title + "\n\nLonger words.", CompareURL: "https://git.mill.example/compare/" + sha, AuthorName: "Lena Ortiz"},
 		JobCounts: map[ci.State]int{}, ConfigText: sampleConfig,
-		Messages: []ci.ConfigMessage{{Level: "warn", Key: "cahce", Text: "“cahce” is not a key we know, so it was ignored. Did you mean “cache”?", Source: ".travis.yml", Line: 14}}}
+		Messages: []ci.ConfigMessage{{Level: "warn", Key: "cahce", Text: "“cahce” is not a key we know, so it was ignored. Did you mean “cache”?", Source: ".travis.yml", Line: 15}}}
 	b.ConfigFiles = []ci.ConfigFile{{Source: "acme/ci:go/lint.yml@v2", Mode: "deep_merge_append", Text: sampleImport}}
 	begin := d.now.Add(-ago)
 	if st != ci.Created {

@@ -29,7 +29,7 @@ func TestScreenshots(t *testing.T) {
 		{"repo-empty", full + "/r/millworks/tailrace-exporter"}, {"branches", full + turbine + "/branches"}, {"requests", full + turbine + "/requests"},
 		{"variables", full + turbine + "/variables?delete=var-2"}, {"crons", full + turbine + "/crons?delete=2"}, {"crons-empty", full + "/r/lena/dotfiles/crons"}, {"hook", full + turbine + "/hook?remove=hook-1"}, {"build-pull", full + turbine + "/builds/1479"}, {"settings", full + turbine + "/settings?confirm=delete"}, {"trigger", full + turbine + "/trigger"}, {"build", full + turbine + "/builds/1481"},
 		{"build-running", full + turbine + "/builds/1483"}, {"config", full + turbine + "/builds/1481/config"}, {"job", full + turbine + "/jobs/1483.11"},
-		{"job-failed", full + turbine + "/jobs/1481.5#L702"}, {"job-waiting", full + turbine + "/jobs/1482.3"}, {"queues", full + "/queues"}, {"settings-plain", full + turbine + "/settings"}, {"lint", full + "/lint"}, {"tokens", full + "/account/tokens?delete=5"},
+		{"job-failed", full + turbine + "/jobs/1481.5#L702"}, {"job-waiting", full + turbine + "/jobs/1482.3"}, {"queues", full + "/queues"}, {"settings-plain", full + turbine + "/settings"}, {"lint", full + "/lint"}, {"caches", full + turbine + "/caches"}, {"tokens", full + "/account/tokens?delete=5"},
 		{"preferences", full + "/account/preferences"}, {"search", full + "/search?q=turb"}, {"error", full + "/r/lena/dotfiles/builds/9999"},
 	}
 	for _, theme := range []string{"light", "dark"} {
